@@ -1,0 +1,2 @@
+export const GROUP = "steward.dev";
+export const VERSION = "v1alpha1";
