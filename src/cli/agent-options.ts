@@ -1,0 +1,59 @@
+import { isNodeName, suggestNodeName } from "../protocol/names.ts";
+import { logLevelOption, natsUrlOption } from "./common-options.ts";
+import { duration, text } from "./option.ts";
+import type { Program } from "./program.ts";
+
+const options = {
+  node: text({
+    description: "The name of this node: that of its EdgeNode. No two nodes of a broker share one.",
+    placeholder: "name",
+    check: isNodeName,
+    expected: "at most 63 lower-case letters, digits and dashes, no dash first or last",
+    hint: (given) => {
+      const name = suggestNodeName(given);
+      return name === undefined ? undefined : `; ${name} would do`;
+    },
+  }),
+  namespace: text({
+    description: "The namespace that the node belongs to.",
+    placeholder: "name",
+    default: "default",
+    check: isNodeName,
+    expected: "the name of a namespace",
+  }),
+  natsUrl: natsUrlOption(),
+  dataDir: text({
+    description:
+      "A directory for the agent's journal. Whoever loses it loses what the node has run.",
+    placeholder: "path",
+    default: "/var/lib/steward",
+    check: (path) => path.startsWith("/"),
+    expected: "an absolute path",
+  }),
+  helloInterval: duration(
+    { minMs: 1_000, maxMs: 3_600_000 },
+    { description: "How often the node says that it is there.", default: "30s" },
+  ),
+  killGracePeriod: duration(
+    { minMs: 0, maxMs: 3_600_000 },
+    {
+      description: "How long a command that is to end has between SIGTERM and SIGKILL.",
+      default: "5s",
+    },
+  ),
+  logLevel: logLevelOption(),
+};
+
+export const agentProgram: Program<typeof options> = {
+  command: "steward agent",
+  summary:
+    "Runs on a node the commands that the cluster declares for it and reports their outcome.",
+  options,
+  examples: [
+    {
+      what: "A ship, and its broker ashore",
+      command: "steward agent --node ship1 --nats-url tls://nats.example.com:4222",
+    },
+    { what: "All from a file", command: "steward agent --config /etc/steward/agent.yaml" },
+  ],
+};

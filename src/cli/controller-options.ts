@@ -1,0 +1,54 @@
+import { isNodeName } from "../protocol/names.ts";
+import { logLevelOption, natsUrlOption } from "./common-options.ts";
+import { duration, flag, optional, text } from "./option.ts";
+import type { Program } from "./program.ts";
+
+const options = {
+  natsUrl: natsUrlOption(),
+  kubeconfig: optional(
+    text({
+      description:
+        "Kubeconfig of the cluster. Without it KUBECONFIG is used, else the pod's service account, " +
+        "else ~/.kube/config.",
+      placeholder: "path",
+      expected: "the path of a file",
+    }),
+  ),
+  namespace: optional(
+    text({
+      description: "Serve this namespace only. Without it: all of them.",
+      placeholder: "name",
+      check: isNodeName,
+      expected: "the name of a namespace",
+    }),
+  ),
+  nodeGracePeriod: duration(
+    { minMs: 1_000, maxMs: 86_400_000 },
+    {
+      description:
+        "How long a node may be silent before it counts as away; three times the agents' hello interval, or more.",
+      default: "100s",
+    },
+  ),
+  registerNodes: flag({
+    description: "Create an EdgeNode for an unknown node that says hello.",
+    default: "true",
+  }),
+  logLevel: logLevelOption(),
+};
+
+export const controllerProgram: Program<typeof options> = {
+  command: "steward controller",
+  summary: "Sends the EdgeCommands of a cluster to their nodes and records what came of them.",
+  options,
+  examples: [
+    {
+      what: "In a pod, with its service account",
+      command: "steward controller --nats-url nats://nats.nats.svc:4222",
+    },
+    {
+      what: "From your own machine, for one namespace",
+      command: "steward controller --kubeconfig ~/.kube/config --namespace ships",
+    },
+  ],
+};
