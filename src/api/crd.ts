@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { GROUP, VERSION } from "./group.ts";
+import { LABEL_PATTERN, type ValidationRule } from "./rules.ts";
 import { edgeCommandSpec, edgeCommandStatus } from "./v1alpha1/edgecommand.ts";
 import { edgeNodeStatus } from "./v1alpha1/edgenode.ts";
 
@@ -23,6 +24,8 @@ interface Kind {
   readonly status: z.ZodType;
   readonly columns: readonly PrinterColumn[];
   readonly selectableFields: readonly string[];
+  /** Rules over the whole object: of metadata they see name and generateName. */
+  readonly rules?: readonly ValidationRule[];
 }
 
 const condition = (type: string): string => `.status.conditions[?(@.type=="${type}")].status`;
@@ -89,6 +92,13 @@ const edgeNode: Kind = {
   plural: "edgenodes",
   singular: "edgenode",
   shortNames: ["en"],
+  rules: [
+    {
+      rule: `self.metadata.name.matches('${LABEL_PATTERN}')`,
+      message:
+        "metadata.name: a node's name must be lower-case letters, digits and '-', without dots, 63 at most: it is one token of NATS subjects",
+    },
+  ],
   description:
     "EdgeNode is one machine at the edge: what it is, what it offers, whether it is there.",
   status: edgeNodeStatus,
@@ -162,6 +172,7 @@ export function customResourceDefinition(kind: Kind): JsonObject {
             openAPIV3Schema: {
               type: "object",
               description: kind.description,
+              ...(kind.rules === undefined ? {} : { "x-kubernetes-validations": kind.rules }),
               // Without it, deleting the whole spec would go round every rule of immutability.
               ...(kind.spec === undefined ? {} : { required: ["spec"] }),
               properties,

@@ -1,3 +1,6 @@
+/** A DNS-1123 label: what nodes and methods are called. */
+export const LABEL_PATTERN = "^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$";
+
 /** A CEL rule as the API server evaluates it, with the message a person reads when it fails. */
 export interface ValidationRule {
   readonly rule: string;

@@ -10,6 +10,8 @@ export const MAX_HELLO_RUNS = 64;
 /** `<node>.event.hello`: agent to controller, on connecting and then as a heartbeat; a request. */
 const schema = z.strictObject({
   namespace: names.namespace,
+  /** The cluster that the node has pinned; absent until it has. Controllers of others do not answer. */
+  clusterID: names.uuid.optional(),
   /** New with every start of the agent. */
   sessionID: names.uuid,
   /** The kernel's boot id. */

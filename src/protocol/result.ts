@@ -4,7 +4,12 @@ import * as names from "./names.ts";
 import { runReport, runResult } from "./run.ts";
 
 /** `<node>.event.result`: agent to controller, a request that is answered with a Receipt. */
-const schema = runReport.extend({ state: z.literal("Finished"), result: runResult });
+const schema = runReport.extend({
+  /** The cluster that the run belongs to: another one's controller on the same broker says nothing. */
+  clusterID: names.uuid,
+  state: z.literal("Finished"),
+  result: runResult,
+});
 export type Result = z.infer<typeof schema>;
 export const resultMessage: MessageType<Result> = { name: "result", version: 1, schema };
 

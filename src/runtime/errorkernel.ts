@@ -16,10 +16,21 @@ export interface ProcessError {
   readonly process: string;
   readonly severity: Severity;
   readonly thrown: unknown;
+  /** How often it has failed by now without a healthy minute in between, this time included. */
+  readonly failuresInARow?: number;
 }
+
+/**
+ * A process that fails this often in a row is not mended by another restart. With the supervisor's
+ * back-off that is after about six minutes: longer than any outage that a process should have waited out
+ * by itself, and short enough that whoever supervises the program hears of it.
+ */
+export const RESTART_BUDGET = 20;
 
 export interface ErrorKernelOptions {
   readonly logger: Logger;
+  /** Processes without which the program is still of use: they are restarted for ever. */
+  readonly isExpendable?: (process: string) => boolean;
   /** Told of every report, after it was logged; what it does must not throw. */
   readonly onReport?: (report: ProcessError, verdict: Verdict) => void;
   /** Called once, at the first verdict of shutdown. */
@@ -36,7 +47,7 @@ export class ErrorKernel {
   }
 
   report(report: ProcessError): Verdict {
-    const verdict = verdictOn(report.severity);
+    const verdict = this.#verdictOn(report);
     const fields = { process: report.process, severity: report.severity, verdict };
     const text = errorMessage(report.thrown);
     if (report.severity === "warning") this.#options.logger.warn(fields, text);
@@ -48,18 +59,20 @@ export class ErrorKernel {
     }
     return verdict;
   }
-}
 
-function verdictOn(severity: Severity): Verdict {
-  switch (severity) {
-    case "warning":
-      return "continue";
-    case "error":
-      return "restart";
-    case "fatal":
-      return "shutdown";
-    default:
-      return severity satisfies never;
+  #verdictOn({ process, severity, failuresInARow = 0 }: ProcessError): Verdict {
+    switch (severity) {
+      case "warning":
+        return "continue";
+      case "error": {
+        const isSpent = failuresInARow >= RESTART_BUDGET;
+        return isSpent && this.#options.isExpendable?.(process) !== true ? "shutdown" : "restart";
+      }
+      case "fatal":
+        return "shutdown";
+      default:
+        return severity satisfies never;
+    }
   }
 }
 

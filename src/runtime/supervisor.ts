@@ -18,7 +18,8 @@ export type Process = (signal: AbortSignal) => Promise<void>;
 
 /**
  * Keeps named processes running: one that throws, or returns before it was told to, is reported to the
- * error kernel and restarted with back-off if that is the verdict. `stop` ends them all and waits.
+ * error kernel and restarted with back-off if that is the verdict, or the program is shut down, also when
+ * the process failed too often in a row. `stop` ends them all and waits.
  */
 export class Supervisor {
   readonly #options: SupervisorOptions;
@@ -47,11 +48,13 @@ export class Supervisor {
       const started = clock.monotonic();
       const thrown = await outcomeOf(process, signal);
       if (signal.aborted) return;
+      const wasHealthy = clock.monotonic() - started > HEALTHY_AFTER_MS;
+      const failuresInARow: number = wasHealthy ? 1 : failures + 1;
       const severity = thrown instanceof FatalError ? "fatal" : "error";
-      if (kernel.report({ process: name, severity, thrown }) === "shutdown") return;
-      failures = clock.monotonic() - started > HEALTHY_AFTER_MS ? 0 : failures;
-      await clock.sleep(backoffMs(RESTART, failures, random), signal);
-      failures += 1;
+      const report = { process: name, severity, thrown, failuresInARow } as const;
+      if (kernel.report(report) === "shutdown") return;
+      await clock.sleep(backoffMs(RESTART, failuresInARow - 1, random), signal);
+      failures = failuresInARow;
     }
   }
 }

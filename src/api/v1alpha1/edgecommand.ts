@@ -2,7 +2,7 @@ import { z } from "zod";
 import { DURATION_PATTERN } from "../../runtime/duration.ts";
 import { conditionList } from "../conditions.ts";
 import type { KubernetesObject } from "../meta.ts";
-import { mapList, rules } from "../rules.ts";
+import { LABEL_PATTERN, mapList, rules } from "../rules.ts";
 
 /** Phases of an EdgeCommand, for people; derived from the rest of the status, never read back. */
 export const PHASES = [
@@ -35,16 +35,23 @@ export type Outcome = (typeof OUTCOMES)[number];
 /** What args, env and stdin may come to together, in characters: the message must fit NATS's 1 MiB. */
 const MAX_WORK_CHARACTERS = 98_304;
 
-const label = "^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$";
-
 /** Ten years: a deadline beyond the year 9999 could not be written down in RFC 3339. */
 const LONGEST_DURATION = "87600h";
+
+// CEL checks these in the API server, with the better message. They are here again for an object that
+// was stored under another CRD: it must not get any further than this.
+const LABEL = new RegExp(LABEL_PATTERN);
+const RESERVED: ReadonlySet<string> = new Set(["cancel", "hello"]);
 
 function duration(what: string, example: string): z.ZodString {
   const form = `self.matches('${DURATION_PATTERN.replaceAll("\\", "\\\\")}')`;
   return z
     .string()
     .max(32)
+    .refine(
+      (text) => new RegExp(DURATION_PATTERN).test(text),
+      `must be a duration such as ${example}`,
+    )
     .meta(
       rules(
         {
@@ -81,10 +88,11 @@ export const edgeCommandSpec = z
       .string()
       .min(1)
       .max(63)
+      .refine((text) => LABEL.test(text), "must be the name of an EdgeNode")
       .meta(
         rules(
           {
-            rule: `self.matches('${label}')`,
+            rule: `self.matches('${LABEL_PATTERN}')`,
             message:
               "must be the name of an EdgeNode: lower-case letters, digits and '-', starting and ending with a letter or digit",
           },
@@ -99,10 +107,11 @@ export const edgeCommandSpec = z
       .string()
       .min(1)
       .max(63)
+      .refine((text) => LABEL.test(text) && !RESERVED.has(text), "must be a method")
       .meta(
         rules(
           {
-            rule: `self.matches('${label}')`,
+            rule: `self.matches('${LABEL_PATTERN}')`,
             message:
               "must be a method such as shellcommand, exec or ping: lower-case letters, digits and '-'",
           },
@@ -199,6 +208,7 @@ const runStatus = z.object({
     .min(1)
     .describe("The metadata.generation at which what is run became the declared one."),
   revision: revisionField,
+  runID: z.string().max(36).optional().describe("The node's own name for the run."),
   requestedAt: time("When the run was requested; the start deadline counts from here."),
   acceptedAt: time("When the node's journal had it.").optional(),
   startedAt: time("When it was started.").optional(),
@@ -222,6 +232,7 @@ export type RunStatus = z.infer<typeof runStatus>;
 const pastRun = z.object({
   declared: z.int().min(1).describe("As in run."),
   revision: revisionField,
+  runID: z.string().max(36).optional().describe("As in run."),
   outcome: outcome.describe("How it ended."),
   started: z.enum(["True", "False", "Unknown"]).describe("As in run."),
   exitCode,

@@ -1,5 +1,10 @@
 import { describe, expect, test } from "vitest";
-import { ErrorKernel, FatalError, type ProcessError } from "../../../src/runtime/errorkernel.ts";
+import {
+  ErrorKernel,
+  FatalError,
+  RESTART_BUDGET,
+  type ProcessError,
+} from "../../../src/runtime/errorkernel.ts";
 import { Supervisor } from "../../../src/runtime/supervisor.ts";
 import { FakeClock, settle } from "../../support/fake-clock.ts";
 import { RecordingLogger } from "../../support/recording-logger.ts";
@@ -14,6 +19,7 @@ class Bench {
     random: () => 1 - 2 ** -53,
     kernel: new ErrorKernel({
       logger: new RecordingLogger(),
+      isExpendable: (process) => process.startsWith("method/"),
       onReport: (report) => this.reports.push(report),
       onShutdown: (report) => this.shutdowns.push(report),
     }),
@@ -99,6 +105,38 @@ describe("a process that ends although nobody stopped it", () => {
     await bench.clock.advance(10_000);
     expect(bad.length).toBeGreaterThan(3);
     expect(good).toEqual([0]);
+    await bench.supervisor.stop();
+  });
+});
+
+describe("a process that fails again and again", () => {
+  test("makes the program shut down once its budget of restarts is spent", async () => {
+    const bench = new Bench();
+    const starts = bench.start("watch/edgenodes", () => Promise.reject(new Error("broken")));
+    await bench.clock.advance(3_600_000);
+    expect(starts).toHaveLength(RESTART_BUDGET);
+    expect(bench.shutdowns).toMatchObject([{ process: "watch/edgenodes", severity: "error" }]);
+    await bench.supervisor.stop();
+  });
+
+  test("has its budget back after a healthy minute", async () => {
+    const bench = new Bench();
+    const starts = bench.start("watch/edgenodes", async (signal) => {
+      await bench.clock.sleep(60_001, signal);
+      throw new Error("broken");
+    });
+    await bench.clock.advance(3_600_000);
+    expect(starts.length).toBeGreaterThan(RESTART_BUDGET);
+    expect(bench.shutdowns).toEqual([]);
+    await bench.supervisor.stop();
+  });
+
+  test("is restarted for ever if the program can do without it", async () => {
+    const bench = new Bench();
+    const starts = bench.start("method/exec", () => Promise.reject(new Error("broken")));
+    await bench.clock.advance(3_600_000);
+    expect(starts.length).toBeGreaterThan(RESTART_BUDGET);
+    expect(bench.shutdowns).toEqual([]);
     await bench.supervisor.stop();
   });
 });
