@@ -1,0 +1,42 @@
+import { expect, test } from "vitest";
+import { apiErrorFromResponse, apiErrorFromStatus } from "../../../src/kubernetes/api-error.ts";
+import { createResourceClient } from "../../../src/kubernetes/resource-client.ts";
+import { WIDGETS, type Widget } from "./fakes.ts";
+
+const details = { name: "w", group: "test.steward.dev", kind: "widgets" };
+
+function clientThatThrows(thrown: Error): ReturnType<typeof createResourceClient<Widget>> {
+  const request = (): Promise<never> => Promise.reject(thrown);
+  return createResourceClient<Widget>({ request }, WIDGETS);
+}
+
+test("an object is missing only on the word of the API server that this very object is", async () => {
+  const missing = apiErrorFromStatus("GET /p", { code: 404, reason: "NotFound", details });
+  await expect(clientThatThrows(missing).get("ns", "w")).resolves.toBeUndefined();
+});
+
+test.each([
+  ["has no Status: the type is not there", "404 page not found\n", 404],
+  ["comes from a proxy", "<html>not found</html>", 404],
+  ["is about a namespace", { details: { name: "ns", kind: "namespaces" } }, 404],
+  ["is about another object", { details: { ...details, name: "v" } }, 404],
+  ["is about another group", { details: { ...details, group: "other.dev" } }, 404],
+  ["has no details", {}, 404],
+  ["is no 404", { details }, 403],
+])("a refusal that %s is thrown", async (_, answer, code) => {
+  const body =
+    typeof answer === "string"
+      ? answer
+      : JSON.stringify({ kind: "Status", code, reason: "NotFound", ...answer });
+  const refusal = apiErrorFromResponse("GET /p", code, body);
+  await expect(clientThatThrows(refusal).get("ns", "w")).rejects.toBe(refusal);
+});
+
+async function answerOk(): Promise<{ status: number; body: unknown }> {
+  return { status: 200, body: "ok" };
+}
+
+test("an answer without an identity is an error, not an object", async () => {
+  const client = createResourceClient<Widget>({ request: answerOk }, WIDGETS);
+  await expect(client.get("ns", "w")).rejects.toThrow("no Widget");
+});
