@@ -1,0 +1,75 @@
+import type { DatabaseSync } from "node:sqlite";
+import { aborted } from "./aborted.ts";
+import { GroupCommit } from "./group-commit.ts";
+import { openLedgerFile } from "./ledger-file.ts";
+import { LedgerTables } from "./ledger-tables.ts";
+
+/** The tables as anybody may read them. */
+export type LedgerReader = Pick<
+  LedgerTables,
+  "report" | "openRuns" | "resultsWithoutReceipt" | "owesResult" | "helloRuns"
+>;
+
+/**
+ * What this node has run, and what it still owes the controller: the one truth on the node. A SQLite
+ * file, alone in the agent's use.
+ *
+ * INVARIANTS
+ * - Nothing is done about a write before `commit` has resolved: the ACK leaves after ACCEPTED is on the
+ *   disk, the fork comes after STARTING, the result is sent after it is recorded.
+ * - A run's result never changes, and is kept until the controller has confirmed it.
+ * - A commit that fails is the last: `watch` throws a FatalError, and so does every later `commit`.
+ */
+export class Ledger {
+  readonly ledgerID: string;
+  readonly read: LedgerReader;
+  readonly #db: DatabaseSync;
+  readonly #tables: LedgerTables;
+  readonly #commits: GroupCommit;
+
+  constructor(db: DatabaseSync) {
+    this.#db = db;
+    this.#tables = new LedgerTables(db);
+    this.#commits = new GroupCommit(db);
+    this.read = this.#tables;
+    this.ledgerID = this.#tables.meta("ledgerID") ?? "";
+  }
+
+  /** Opens the file at `path`, or makes it. Throws a LedgerError. */
+  static open(path: string, newID: () => string): Ledger {
+    return new Ledger(openLedgerFile(path, newID));
+  }
+
+  /** The cluster that this node belongs to; undefined before the first contact. */
+  get clusterID(): string | undefined {
+    return this.#tables.meta("clusterID");
+  }
+
+  /** True once a commit has failed. */
+  get isBroken(): boolean {
+    return this.#commits.isBroken;
+  }
+
+  async pinCluster(clusterID: string): Promise<void> {
+    await this.commit((tables) => tables.pinCluster(clusterID));
+  }
+
+  /**
+   * Does `write`, synchronously and together with other writes of this moment, in one transaction;
+   * resolves when that is on the disk. Rejects with a FatalError if it may not be.
+   */
+  commit<T>(write: (tables: LedgerTables) => T): Promise<T> {
+    return this.#commits.run(() => write(this.#tables));
+  }
+
+  /** Resolves when the signal is aborted; throws the FatalError of a failed commit. */
+  async watch(signal: AbortSignal): Promise<void> {
+    await Promise.race([aborted(signal), this.#commits.broken]);
+  }
+
+  /** Commits what waits and lets go of the file. */
+  close(): void {
+    this.#commits.close();
+    this.#db.close();
+  }
+}

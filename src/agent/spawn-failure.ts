@@ -1,0 +1,47 @@
+import { statSync } from "node:fs";
+import { safeText } from "../protocol/output.ts";
+import type { RunEnd } from "./run-end.ts";
+
+/** Longest name of a program or folder in a message. */
+const MAX_NAME = 200;
+
+/**
+ * The end of a run whose process could not be made. The kernel made none, so nothing ran: started is
+ * "False". `code` is the errno's name.
+ */
+export function spawnFailure(code: string, program: string, workingDir: string): RunEnd {
+  const [reason, message] = explained(code, program, workingDir);
+  return { outcome: "Failed", started: "False", reason, message };
+}
+
+function explained(code: string, program: string, workingDir: string): [string, string] {
+  switch (code) {
+    case "ENOENT":
+    case "ENOTDIR":
+      // The kernel says the same of both; the folder can be looked at.
+      return isDirectory(workingDir)
+        ? ["ProgramNotFound", `There is no program ${quoted(program)}.`]
+        : ["WorkingDirNotFound", `There is no folder ${quoted(workingDir)} to work in.`];
+    case "EACCES":
+    case "EPERM":
+      return [
+        "PermissionDenied",
+        `The agent may not execute ${quoted(program)} in ${quoted(workingDir)}.`,
+      ];
+    case "E2BIG":
+      return [
+        "ArgumentsTooLong",
+        "Its arguments and environment are longer than the kernel allows.",
+      ];
+    default:
+      return ["SpawnFailed", `The kernel made no process for it: ${code}.`];
+  }
+}
+
+function isDirectory(path: string): boolean {
+  return statSync(path, { throwIfNoEntry: false })?.isDirectory() ?? false;
+}
+
+function quoted(name: string): string {
+  return JSON.stringify(safeText(name.slice(0, MAX_NAME)));
+}

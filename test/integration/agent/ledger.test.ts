@@ -1,0 +1,190 @@
+import { randomUUID } from "node:crypto";
+import { mkdirSync, openSync, readFileSync, statSync, writeFileSync, writeSync } from "node:fs";
+import { DatabaseSync } from "node:sqlite";
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import {
+  LedgerCorruptError,
+  LedgerInUseError,
+  LedgerTooNewError,
+} from "../../../src/agent/ledger-errors.ts";
+import { FatalError } from "../../../src/runtime/errorkernel.ts";
+import { CLUSTER_ID, command } from "../../unit/agent/controller-side.ts";
+import { eventually, isAlive, runOf, World } from "./world.ts";
+
+const NOW = "2026-11-24T06:00:00.000Z";
+
+let world: World;
+beforeEach(() => {
+  world = new World();
+});
+afterEach(async () => {
+  await world[Symbol.asyncDispose]();
+});
+
+describe("a ledger is refused, with a reason a person can act on, when", () => {
+  test("another agent has it", async () => {
+    await world.startReadyAgent();
+    const second = await world.startAgent();
+    await expect(second.ended).rejects.toThrow(LedgerInUseError);
+    await expect(second.ended).rejects.toThrow(`the ledger ${world.ledgerPath} is in use`);
+    expect((await world.shell("true")).result.outcome).toBe("Succeeded");
+  });
+
+  test("a later version of Steward wrote it", async () => {
+    world.openLedger().close();
+    const db = new DatabaseSync(world.ledgerPath);
+    db.exec("PRAGMA user_version = 99");
+    db.close();
+    const agent = await world.startAgent();
+    await expect(agent.ended).rejects.toThrow(LedgerTooNewError);
+    await expect(agent.ended).rejects.toThrow(/version 99 .* reads up to 1/);
+  });
+
+  test("it is no ledger at all", async () => {
+    mkdirSync(world.dataDir);
+    writeFileSync(world.ledgerPath, "no ledger ".repeat(1_000));
+    const agent = await world.startAgent();
+    await expect(agent.ended).rejects.toThrow(LedgerCorruptError);
+    await expect(agent.ended).rejects.toThrow(/is damaged .* Keep a copy/);
+    expect(readFileSync(world.ledgerPath, "utf8")).toBe("no ledger ".repeat(1_000));
+  });
+
+  test("its pages are damaged", async () => {
+    const ledger = world.openLedger();
+    await ledger.commit((tables) => {
+      for (let index = 0; index < 200; index += 1) {
+        tables.insertRun(randomUUID(), command({ name: `task-${index}` }), NOW);
+      }
+    });
+    ledger.close();
+    const { size } = statSync(world.ledgerPath);
+    writeSync(openSync(world.ledgerPath, "r+"), Buffer.alloc(size - 8_192, 0xff), 0, null, 8_192);
+    const agent = await world.startAgent();
+    await expect(agent.ended).rejects.toThrow(LedgerCorruptError);
+  });
+});
+
+test("a ledger keeps its id, its cluster and its runs", async () => {
+  const ledger = world.openLedger();
+  const { ledgerID } = ledger;
+  expect(ledger.clusterID).toBeUndefined();
+  await ledger.pinCluster(CLUSTER_ID);
+  await ledger.pinCluster(randomUUID());
+  ledger.close();
+  const again = world.openLedger();
+  expect(again.ledgerID).toBe(ledgerID);
+  expect(again.clusterID).toBe(CLUSTER_ID);
+  again.close();
+});
+
+test("the folder of the ledger is the owner's alone", () => {
+  world.openLedger().close();
+  expect(statSync(world.dataDir).mode & 0o777).toBe(0o700);
+});
+
+test("what a command was goes from the file once it is over", async () => {
+  const agent = await world.startReadyAgent();
+  const secret = "correct-horse-battery-staple";
+  const env = [{ name: "TOKEN", value: secret }];
+  await world.shell("true", { work: { env, stdin: secret.repeat(1_000) } });
+  await agent.stop();
+  expect(readFileSync(world.ledgerPath, "latin1")).not.toContain(secret);
+});
+
+test("only the 64 latest uids of a name are remembered as retired", async () => {
+  const ledger = world.openLedger();
+  const uids = Array.from({ length: 70 }, () => randomUUID());
+  const retired = await ledger.commit((tables) => {
+    tables.insertRun(randomUUID(), command({ name: "other" }), NOW);
+    const runID = randomUUID();
+    tables.insertRun(runID, command(), NOW);
+    tables.setCurrent(runID, undefined);
+    for (const uid of uids) tables.retire("default", "task", uid);
+    return tables.row("default", "task")?.retired;
+  });
+  ledger.close();
+  expect(new Set(retired)).toEqual(new Set(uids.slice(-64)));
+});
+
+test("writes of one moment are one transaction, in their order", async () => {
+  const ledger = world.openLedger();
+  const order: string[] = [];
+  const names = ["a", "b", "c"];
+  await Promise.all(
+    names.map((name) =>
+      ledger.commit((tables) => {
+        order.push(name);
+        tables.insertRun(randomUUID(), command({ name }), NOW);
+        return tables.helloRuns().runsWithoutReceipt;
+      }),
+    ),
+  ).then((counts) => expect(counts).toEqual([1, 2, 3]));
+  expect(order).toEqual(names);
+  ledger.close();
+});
+
+/** A ledger whose disk is full, as far as one kind of write goes. */
+function failingOn(write: string): void {
+  world.openLedger().close();
+  const db = new DatabaseSync(world.ledgerPath);
+  db.exec(`CREATE TRIGGER full BEFORE ${write} BEGIN SELECT RAISE(FAIL, 'disk full'); END`);
+  db.close();
+}
+
+describe("a ledger that does not commit", () => {
+  const poison = "INSERT ON runs WHEN new.name = 'poison'";
+
+  test("rejects the write that failed, all beside it and all after it, and says so once more", async () => {
+    failingOn(poison);
+    const ledger = world.openLedger();
+    const watched = ledger.watch(new AbortController().signal);
+    const write = (name: string): Promise<void> =>
+      ledger.commit((tables) => tables.insertRun(randomUUID(), command({ name }), NOW));
+    const settled = await Promise.allSettled([write("a"), write("poison"), write("b")]);
+    expect(settled.map(({ status }) => status)).toEqual(["rejected", "rejected", "rejected"]);
+    await expect(write("c")).rejects.toThrow(FatalError);
+    await expect(watched).rejects.toThrow("the ledger does not commit");
+    expect(ledger.read.helloRuns().runsWithoutReceipt).toBe(0);
+    ledger.close();
+  });
+
+  test("makes the agent stop by itself: it ends what runs and takes nothing more", async () => {
+    failingOn(poison);
+    const agent = await world.startReadyAgent();
+    const file = world.path("pid");
+    const script = `trap '' TERM; echo $$ >> ${file}; while true; do sleep 0.01; done`;
+    const { runID } = runOf(await world.controller.offer({ work: { args: [script] } }));
+    await eventually(() => {
+      expect(world.lines("pid")).toHaveLength(1);
+      expect(world.statesOnDisk().get(runID)).toBe("Running");
+    });
+    const answers = [
+      await world.controller.offer({ name: "poison" }),
+      await world.controller.offer({ name: "later" }),
+    ];
+    for (const answer of answers) {
+      expect(answer).toMatchObject({ answer: "refused", reason: "JournalUnavailable" });
+    }
+    await expect(agent.ended).rejects.toThrow(FatalError);
+    expect(agent.shutdowns).toHaveLength(1);
+    expect(isAlive(Number(world.lines("pid")[0]))).toBe(false);
+    expect(world.statesOnDisk()).toEqual(new Map([[runID, "Running"]]));
+  });
+
+  test("starts no process that it has not recorded", async () => {
+    failingOn("UPDATE OF state ON runs WHEN new.state = 'Starting'");
+    const agent = await world.startReadyAgent();
+    const work = { args: [`echo ran >> ${world.path("ran")}`] };
+    expect((await world.controller.offer({ work })).answer).toBe("accepted");
+    await expect(agent.ended).rejects.toThrow(FatalError);
+    expect(world.lines("ran")).toEqual([]);
+  });
+
+  test("sends no result that it has not recorded", async () => {
+    failingOn("UPDATE OF state ON runs WHEN new.state = 'Finished'");
+    const agent = await world.startReadyAgent();
+    await world.controller.offer();
+    await expect(agent.ended).rejects.toThrow(FatalError);
+    expect(world.controller.results).toEqual([]);
+  });
+});

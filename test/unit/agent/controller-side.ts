@@ -1,0 +1,118 @@
+import { randomUUID } from "node:crypto";
+import { ackMessage, type Ack } from "../../../src/protocol/ack.ts";
+import { commandMessage, type Command } from "../../../src/protocol/command.ts";
+import { decodeMessage, encodeMessage } from "../../../src/protocol/envelope.ts";
+import { errorEventMessage, type ErrorEvent } from "../../../src/protocol/error-event.ts";
+import {
+  helloMessage,
+  helloReplyMessage,
+  type Hello,
+  type HelloReply,
+} from "../../../src/protocol/hello.ts";
+import {
+  receiptMessage,
+  resultMessage,
+  type Receipt,
+  type Result,
+} from "../../../src/protocol/result.ts";
+import { commandSubject, eventsOfAllNodes } from "../../../src/protocol/subjects.ts";
+import type { Bus, BusMessage } from "../../../src/protocol/bus.ts";
+
+export const CLUSTER_ID = "c1c1c1c1-0000-4000-8000-000000000001";
+
+/** What a test says of a command; the rest is made up. */
+export interface Offer extends Partial<Omit<Command, "work" | "terms">> {
+  readonly work?: Partial<Command["work"]>;
+  readonly terms?: Partial<Command["terms"]>;
+}
+
+/** A revision that is told from others by a letter or so. */
+export function revision(mark: string): string {
+  return `v1:${Buffer.from(mark).toString("hex").padEnd(32, "0").slice(0, 32)}`;
+}
+
+export function command(offer: Offer = {}): Command {
+  const work = {
+    method: "shellcommand",
+    args: ["true"],
+    env: [],
+    stdin: "",
+    workingDir: "",
+    ...offer.work,
+  };
+  const terms = { timeoutMs: 60_000, successExitCodes: [0], inlineBytes: 4_096, ...offer.terms };
+  return {
+    clusterID: CLUSTER_ID,
+    node: "ship1",
+    sessionID: randomUUID(),
+    signedAt: new Date().toISOString(),
+    namespace: "default",
+    name: "task",
+    uid: "aaaaaaaa-0000-4000-8000-000000000001",
+    generation: 1,
+    declared: 1,
+    revision: revision("a"),
+    requestedAt: new Date().toISOString(),
+    ...offer,
+    work,
+    terms,
+  };
+}
+
+/**
+ * The other end of the wire, in the hands of a test: answers hellos and results as it is told, and
+ * remembers them.
+ */
+export class ControllerSide {
+  readonly #bus: Bus;
+  readonly hellos: Hello[] = [];
+  readonly results: Result[] = [];
+  readonly errors: ErrorEvent[] = [];
+  /** Undefined: silence. */
+  helloReply: (hello: Hello) => HelloReply | undefined = () => ({
+    accepted: true,
+    time: new Date().toISOString(),
+    clusterID: CLUSTER_ID,
+  });
+  receipt: (result: Result) => Receipt | undefined = ({ runID }) => ({ receipt: "stored", runID });
+
+  constructor(bus: Bus) {
+    this.#bus = bus;
+    bus.subscribe(eventsOfAllNodes("hello"), (message) => this.#hello(message));
+    bus.subscribe(eventsOfAllNodes("result"), (message) => this.#result(message));
+    bus.subscribe(eventsOfAllNodes("error"), ({ data }) => {
+      this.errors.push(decodeMessage(errorEventMessage, data));
+    });
+  }
+
+  get session(): string {
+    return this.hellos.at(-1)?.sessionID ?? randomUUID();
+  }
+
+  /** Sends a command for the agent's session and gives its answer. */
+  async offer(offer: Offer = {}): Promise<Ack> {
+    const message = command({ sessionID: this.session, ...offer });
+    const subject = commandSubject(message.node, message.work.method);
+    return this.ask(subject, encodeMessage(commandMessage, message));
+  }
+
+  async ask(subject: string, data: Uint8Array): Promise<Ack> {
+    const outcome = await this.#bus.request(subject, data, { timeoutMs: 10_000 });
+    if (outcome.kind !== "reply") throw new Error(`no answer: ${outcome.kind}`);
+    return decodeMessage(ackMessage, outcome.data);
+  }
+
+  #hello(message: BusMessage): void {
+    const hello = decodeMessage(helloMessage, message.data);
+    this.hellos.push(hello);
+    const reply = this.helloReply(hello);
+    if (reply !== undefined) message.respond(encodeMessage(helloReplyMessage, reply));
+  }
+
+  #result(message: BusMessage): void {
+    const result = decodeMessage(resultMessage, message.data);
+    this.results.push(result);
+    const receipt = this.receipt(result);
+    if (receipt !== undefined) message.respond(encodeMessage(receiptMessage, receipt));
+  }
+}

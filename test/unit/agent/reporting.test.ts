@@ -1,0 +1,55 @@
+import { expect, test } from "vitest";
+import { ErrorEvents } from "../../../src/agent/error-events.ts";
+import { MethodError } from "../../../src/agent/method-error.ts";
+import { NoticeLog } from "../../../src/agent/notice-log.ts";
+import { decodeMessage } from "../../../src/protocol/envelope.ts";
+import { errorEventMessage } from "../../../src/protocol/error-event.ts";
+import { FakeClock } from "../../support/fake-clock.ts";
+import { RecordingLogger } from "../../support/recording-logger.ts";
+import { ScriptedBus } from "./scripted-bus.ts";
+
+test("a notice is logged once for each subject and reason, and counted", () => {
+  const logger = new RecordingLogger();
+  const notices = new NoticeLog(logger);
+  expect(notices.note("a", "Malformed", "first")).toBe(1);
+  expect(notices.note("a", "Malformed", "again")).toBe(2);
+  expect(notices.note("a", "Stale", "other")).toBe(1);
+  expect(logger.lines.map(({ message }) => message)).toEqual(["first", "other"]);
+});
+
+test("however many subjects there are, the notices are bounded", () => {
+  const logger = new RecordingLogger();
+  const notices = new NoticeLog(logger);
+  for (let index = 0; index < 10_000; index += 1) notices.note(`subject ${index}`, "Malformed", "");
+  expect(logger.lines).toHaveLength(257);
+});
+
+test("errors of the agent are published, at most 10 a minute", async () => {
+  const bus = new ScriptedBus();
+  const clock = new FakeClock();
+  const events = new ErrorEvents({ node: "ship1", namespace: "default", bus, clock });
+  const publish = (): void =>
+    events.publish({ process: "method/exec", severity: "error", thrown: new Error("no\u001b[1m") });
+  for (let index = 0; index < 25; index += 1) publish();
+  expect(bus.published).toHaveLength(10);
+  expect(bus.published[0]?.subject).toBe("ship1.event.error");
+  const event = decodeMessage(errorEventMessage, bus.published[0]?.data ?? new Uint8Array());
+  expect(event).toEqual({
+    namespace: "default",
+    process: "method/exec",
+    severity: "error",
+    message: "no\ufffd[1m",
+  });
+  await clock.advance(60_000);
+  publish();
+  expect(bus.published).toHaveLength(11);
+});
+
+test("an error of a method tells where it was thrown, and nothing of what was thrown", () => {
+  const thrown = new TypeError("cannot do --password=hunter2\n    with that");
+  const error = new MethodError("exec", "some-run", thrown);
+  expect(error.message).toBe("method exec threw TypeError in run some-run");
+  expect(error.stack).toContain("reporting.test.ts");
+  expect(error.stack).not.toContain("hunter2");
+  expect(error.cause).toBeUndefined();
+});
