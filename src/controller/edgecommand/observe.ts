@@ -1,0 +1,58 @@
+import type { EdgeCommand } from "../../api/v1alpha1/edgecommand.ts";
+import type { RunReport } from "../../protocol/run.ts";
+
+/** What the controller knows of the node that a command names. */
+export type NodeView =
+  | { readonly kind: "notFound" }
+  | { readonly kind: "conflict"; readonly message: string }
+  | { readonly kind: "away"; readonly message: string }
+  /** It said hello; what it said is not in its EdgeNode yet, so nothing is sent to it yet. */
+  | { readonly kind: "arriving" }
+  | { readonly kind: "present"; readonly sessionID: string };
+
+/** What this process knows of the talk with the node about one run. Lost with it, and found again. */
+export interface Exchange {
+  /** Offers made so far. */
+  readonly tries: number;
+  /** When the first was made; on the monotonic clock, as all times here. */
+  readonly firstTryAt?: number;
+  /** An offer is on its way and has no answer yet. */
+  readonly inFlight: boolean;
+  /** Not to be offered again before this. */
+  readonly dueAt: number;
+  /** Why the last offer came to nothing. */
+  readonly failure?: { readonly reason: string; readonly message: string };
+  /** The uid whose row this resource is to take over. */
+  readonly takesOver?: string;
+  /** The node's latest word on a run that had not ended. */
+  readonly report?: RunReport;
+  /** `report` was asked for again after it had lasted. */
+  readonly confirmed: boolean;
+  /** There is reason to think that `report` is no longer so: the node is to be asked again. */
+  readonly isStale: boolean;
+  /** The node has a later state of this resource than the cluster. */
+  readonly ahead?: { readonly generation: number };
+}
+
+export const NEW_EXCHANGE: Exchange = {
+  tries: 0,
+  inFlight: false,
+  dueAt: 0,
+  confirmed: false,
+  isStale: false,
+};
+
+/** All that a decision about one EdgeCommand is made from. */
+export interface Observed {
+  readonly command: EdgeCommand;
+  readonly revision: string;
+  readonly node: NodeView;
+  /** How long there has been no connection to the broker; absent while there is one. */
+  readonly brokerDownMs?: number;
+  readonly exchange: Exchange;
+  /** Finished runs that the node reported and that have no receipt yet, the oldest first. */
+  readonly reports: readonly RunReport[];
+  /** Milliseconds since the epoch: the controller's time. */
+  readonly now: number;
+  readonly monotonic: number;
+}

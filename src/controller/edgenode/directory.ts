@@ -1,0 +1,72 @@
+import { objectKey } from "../../api/meta.ts";
+import type { EdgeNode } from "../../api/v1alpha1/edgenode.ts";
+import type { ResourceStore } from "../ports.ts";
+import type { NodeView } from "../edgecommand/observe.ts";
+import type { NodeRegistry } from "./registry.ts";
+
+/**
+ * Who owns a node name, and what may be said of a node. A name belongs to one EdgeNode of all namespaces,
+ * the oldest: it is one token of the broker's subjects.
+ */
+export class NodeDirectory {
+  readonly #nodes: ResourceStore<EdgeNode>;
+  readonly #registry: NodeRegistry;
+  readonly #keysByName = new Map<string, Set<string>>();
+
+  constructor(nodes: ResourceStore<EdgeNode>, registry: NodeRegistry) {
+    this.#nodes = nodes;
+    this.#registry = registry;
+  }
+
+  /** Keeps the index: to be told of every EdgeNode that appears, before anything asks for it. */
+  observe({ metadata }: EdgeNode): void {
+    const keys = this.#keysByName.get(metadata.name) ?? new Set<string>();
+    this.#keysByName.set(metadata.name, keys.add(objectKey(metadata)));
+  }
+
+  /** Forgets one; returns the keys of those that have the same name, one of which owns it now. */
+  forget({ metadata }: EdgeNode): readonly string[] {
+    const keys = this.#keysByName.get(metadata.name) ?? new Set<string>();
+    keys.delete(objectKey(metadata));
+    if (keys.size === 0) this.#keysByName.delete(metadata.name);
+    return [...keys];
+  }
+
+  owner(name: string): EdgeNode | undefined {
+    const nodes = [...(this.#keysByName.get(name) ?? [])]
+      .map((key) => this.#nodes.get(key))
+      .filter((node) => node !== undefined);
+    return nodes.toSorted((a, b) => (seniority(a) < seniority(b) ? -1 : 1))[0];
+  }
+
+  view(key: string, monotonic: number): NodeView {
+    const node = this.#nodes.get(key);
+    if (node === undefined) return { kind: "notFound" };
+    const { name, namespace } = node.metadata;
+    if (this.owner(name)?.metadata.uid !== node.metadata.uid) {
+      return { kind: "conflict", message: conflictMessage(name) };
+    }
+    const entry = this.#registry.get(name);
+    if (entry?.namespace !== namespace) {
+      return { kind: "away", message: `Node "${name}" has not said hello to this controller.` };
+    }
+    if (this.#registry.remainingMs(name, monotonic) === 0) {
+      const message = entry.unreachable
+        ? `Node "${name}" is not connected to the broker.`
+        : `Node "${name}" has been silent for longer than the grace period.`;
+      return { kind: "away", message };
+    }
+    const { session, ledgerID } = node.status;
+    const isRecorded = session?.id === entry.sessionID && ledgerID === entry.ledgerID;
+    return isRecorded ? { kind: "present", sessionID: entry.sessionID } : { kind: "arriving" };
+  }
+}
+
+/** The other namespace is not named: a tenant is not told of another. */
+export function conflictMessage(name: string): string {
+  return `The name "${name}" belongs to an older EdgeNode of another namespace: names are unique on a broker. Give this node another name.`;
+}
+
+function seniority({ metadata }: EdgeNode): string {
+  return `${metadata.creationTimestamp} ${metadata.uid}`;
+}

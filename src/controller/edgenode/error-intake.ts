@@ -1,0 +1,57 @@
+import { objectKey } from "../../api/meta.ts";
+import type { Bus, BusMessage } from "../../protocol/bus.ts";
+import { decodeMessage, MalformedMessageError } from "../../protocol/envelope.ts";
+import { errorEventMessage, type ErrorEvent } from "../../protocol/error-event.ts";
+import { safeText } from "../../protocol/output.ts";
+import { eventsOfAllNodes, parseSubject } from "../../protocol/subjects.ts";
+import type { Clock } from "../../runtime/clock.ts";
+import type { EventRecorder, NodeStore } from "../ports.ts";
+import type { Rejections } from "../rejections.ts";
+import type { NodeRegistry } from "./registry.ts";
+
+export interface ErrorIntakeOptions {
+  readonly nodes: NodeStore;
+  readonly registry: NodeRegistry;
+  readonly rejections: Rejections;
+  readonly events: EventRecorder;
+  readonly clock: Clock;
+  /** The node's condition Degraded is due. */
+  readonly requeue: (key: string) => void;
+}
+
+/** Takes errors of agents off the wire: Events on their EdgeNode, and its condition Degraded. */
+export function subscribeToErrors(bus: Bus, options: ErrorIntakeOptions): () => void {
+  const subscription = bus.subscribe(eventsOfAllNodes("error"), (message) => {
+    take(message, options);
+  });
+  return () => {
+    subscription.unsubscribe();
+  };
+}
+
+function take(message: BusMessage, options: ErrorIntakeOptions): void {
+  const name = parseSubject(message.subject)?.node;
+  if (name === undefined) {
+    options.rejections.note(message.subject, "subject: not of a node");
+    return;
+  }
+  try {
+    tell(name, decodeMessage(errorEventMessage, message.data), options);
+  } catch (thrown) {
+    if (!(thrown instanceof MalformedMessageError)) throw thrown;
+    options.rejections.note(message.subject, thrown.message);
+  }
+}
+
+/** Only of a node that is known and has said hello from that namespace. */
+function tell(name: string, error: ErrorEvent, options: ErrorIntakeOptions): void {
+  const { nodes, registry, events, clock, requeue } = options;
+  const { namespace, severity } = error;
+  const key = objectKey({ namespace, name });
+  const node = nodes.get(key);
+  if (node === undefined || registry.get(name)?.namespace !== namespace) return;
+  const note = safeText(`${error.process}: ${error.message}`);
+  const type = severity === "warning" ? "Normal" : "Warning";
+  events.record(node, { type, reason: "AgentError", action: "Report", note });
+  if (severity !== "warning" && registry.noteError(name, note, clock.monotonic())) requeue(key);
+}

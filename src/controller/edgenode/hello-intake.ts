@@ -1,0 +1,154 @@
+import { objectKey } from "../../api/meta.ts";
+import type { Bus, BusMessage } from "../../protocol/bus.ts";
+import {
+  decodeMessage,
+  encodeMessage,
+  MalformedMessageError,
+  UnsupportedVersionError,
+} from "../../protocol/envelope.ts";
+import {
+  helloMessage,
+  helloReplyMessage,
+  type Hello,
+  type HelloReply,
+} from "../../protocol/hello.ts";
+import { eventsOfAllNodes, isReplyTo, nodeInbox, parseSubject } from "../../protocol/subjects.ts";
+import { commonVersion, PROTOCOL } from "../../protocol/version.ts";
+import type { Clock } from "../../runtime/clock.ts";
+import { errorMessage } from "../../runtime/errors.ts";
+import type { Logger } from "../../runtime/logger.ts";
+import type { NodeStore, StoreErrors } from "../ports.ts";
+import type { Rejections } from "../rejections.ts";
+import { conflictMessage, type NodeDirectory } from "./directory.ts";
+import type { NodeRegistry } from "./registry.ts";
+
+export interface HelloIntakeOptions {
+  readonly nodes: NodeStore;
+  readonly errors: StoreErrors;
+  readonly directory: NodeDirectory;
+  readonly registry: NodeRegistry;
+  readonly rejections: Rejections;
+  /** Whether a node that nobody declared is registered by its hello. */
+  readonly registerNodes: boolean;
+  readonly clusterID: string;
+  readonly namespace?: string | undefined;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  /** A node said hello: its EdgeNode, and the runs that it does not name, are due. */
+  readonly onHello: (key: string, hello: Hello) => void;
+}
+
+type RefusalReason = Extract<HelloReply, { accepted: false }>["reason"];
+
+/** A hello that is answered with a refusal. */
+class HelloRefusedError extends Error {
+  override readonly name = "HelloRefusedError";
+  readonly reason: RefusalReason;
+
+  constructor(reason: RefusalReason, message: string, options?: ErrorOptions) {
+    super(message, options);
+    this.reason = reason;
+  }
+}
+
+/** Takes hellos off the wire: registers nodes, keeps the registry, tells the agents the time. */
+export function subscribeToHellos(bus: Bus, options: HelloIntakeOptions): () => void {
+  const subscription = bus.subscribe(eventsOfAllNodes("hello"), (message) => {
+    void take(message, options);
+  });
+  return () => {
+    subscription.unsubscribe();
+  };
+}
+
+async function take(message: BusMessage, options: HelloIntakeOptions): Promise<void> {
+  const node = parseSubject(message.subject)?.node;
+  if (node === undefined) {
+    options.rejections.note(message.subject, "subject: not of a node");
+    return;
+  }
+  const reply = await replyTo(node, message, options);
+  if (reply !== undefined && isReplyTo(nodeInbox(node), message.reply)) {
+    message.respond(encodeMessage(helloReplyMessage, reply));
+  }
+}
+
+async function replyTo(
+  node: string,
+  message: BusMessage,
+  options: HelloIntakeOptions,
+): Promise<HelloReply | undefined> {
+  try {
+    const hello = decodeMessage(helloMessage, message.data);
+    if (isForAnother(hello, options)) return undefined;
+    await admit(node, hello, options);
+    options.registry.heard(node, hello, options.clock.monotonic());
+    options.onHello(objectKey({ namespace: hello.namespace, name: node }), hello);
+    const time = new Date(options.clock.now()).toISOString();
+    return { accepted: true, time, clusterID: options.clusterID };
+  } catch (thrown) {
+    const refusal = refusalFor(thrown);
+    options.rejections.note(message.subject, `${refusal.reason}: ${refusal.message}`);
+    return { accepted: false, reason: refusal.reason, message: refusal.message.slice(0, 1024) };
+  }
+}
+
+/** Of another controller's namespace or cluster: answering would send its node astray. */
+function isForAnother(hello: Hello, { namespace, clusterID }: HelloIntakeOptions): boolean {
+  if (namespace !== undefined && namespace !== hello.namespace) return true;
+  return hello.clusterID !== undefined && hello.clusterID !== clusterID;
+}
+
+function refusalFor(thrown: unknown): { reason: RefusalReason; message: string } {
+  const message = errorMessage(thrown);
+  if (thrown instanceof HelloRefusedError) return { reason: thrown.reason, message };
+  if (thrown instanceof UnsupportedVersionError) return { reason: "UnsupportedVersion", message };
+  if (thrown instanceof MalformedMessageError) return { reason: "Malformed", message };
+  return { reason: "Unavailable", message };
+}
+
+/** Throws unless the node may come in; registers it if it is unknown and that is wanted. */
+async function admit(node: string, hello: Hello, options: HelloIntakeOptions): Promise<void> {
+  const { directory, nodes } = options;
+  if (commonVersion(hello.protocol, PROTOCOL) === undefined) {
+    const { min, max } = hello.protocol;
+    throw new HelloRefusedError(
+      "UnsupportedVersion",
+      `The agent speaks protocol versions ${min} to ${max}, the controller ${PROTOCOL.min} to ${PROTOCOL.max}.`,
+    );
+  }
+  const owner = directory.owner(node);
+  if (owner !== undefined && owner.metadata.namespace !== hello.namespace) {
+    throw new HelloRefusedError("NameConflict", conflictMessage(node));
+  }
+  if (nodes.get(objectKey({ namespace: hello.namespace, name: node })) === undefined) {
+    await register(node, hello.namespace, options);
+  }
+}
+
+async function register(
+  name: string,
+  namespace: string,
+  { nodes, errors, registerNodes, directory, logger }: HelloIntakeOptions,
+): Promise<void> {
+  if (!registerNodes) {
+    throw new HelloRefusedError(
+      "NotRegistered",
+      `There is no EdgeNode "${name}" in namespace "${namespace}", and this controller registers none by itself.`,
+    );
+  }
+  try {
+    directory.observe(await nodes.create({ metadata: { name, namespace } }));
+    logger.info({ node: name, namespace }, "node registered");
+  } catch (thrown) {
+    if (errors.isAlreadyExists(thrown)) {
+      const live = await nodes.getLive(namespace, name);
+      if (live !== undefined) directory.observe(live);
+      return;
+    }
+    if (!errors.isNotFound(thrown)) throw thrown;
+    throw new HelloRefusedError("NamespaceNotFound", `There is no namespace "${namespace}".`, {
+      cause: thrown,
+    });
+  }
+}

@@ -1,0 +1,111 @@
+import type { Hello } from "../../protocol/hello.ts";
+
+/** What is known of a node's agent from its hellos, in this process. */
+export interface NodeEntry {
+  readonly namespace: string;
+  readonly sessionID: string;
+  readonly ledgerID: string;
+  /** Absent if taken over from the EdgeNode's status when the controller started. */
+  readonly hello?: Hello;
+  /** On the monotonic clock. */
+  readonly lastSeen: number;
+  /** The last error of the agent itself, and when it came. */
+  readonly error?: { readonly text: string; readonly at: number };
+  /** Set when the broker said that nobody listens, until the next hello. */
+  readonly unreachable: boolean;
+}
+
+const ERROR_INTERVAL_MS = 60_000;
+/** An agent that has reported no error for this long is well again. */
+const DEGRADED_FOR_MS = 600_000;
+
+/**
+ * Who is there. Heartbeats live here and never reach etcd; only coming and going does. All of it can be
+ * lost: the next hellos bring it back.
+ */
+export class NodeRegistry {
+  readonly #entries = new Map<string, NodeEntry>();
+  readonly #gracePeriodMs: number;
+  #deafSince: number | undefined;
+
+  constructor(options: { readonly gracePeriodMs: number }) {
+    this.#gracePeriodMs = options.gracePeriodMs;
+  }
+
+  get(node: string): NodeEntry | undefined {
+    return this.#entries.get(node);
+  }
+
+  heard(node: string, hello: Hello, now: number): void {
+    const { namespace, sessionID, ledgerID } = hello;
+    const before = this.#entries.get(node);
+    const error = before?.sessionID === sessionID ? before.error : undefined;
+    this.#entries.set(node, {
+      namespace,
+      sessionID,
+      ledgerID,
+      hello,
+      lastSeen: now,
+      ...(error === undefined ? {} : { error }),
+      unreachable: false,
+    });
+  }
+
+  /** Takes a node for present that was so when the controller started, until it is silent for too long. */
+  assume(
+    node: string,
+    entry: Pick<NodeEntry, "namespace" | "sessionID" | "ledgerID">,
+    now: number,
+  ): void {
+    if (!this.#entries.has(node)) {
+      this.#entries.set(node, { ...entry, lastSeen: now, unreachable: false });
+    }
+  }
+
+  /** Nobody listens there now, whatever its last hello promised. */
+  markUnreachable(node: string): void {
+    const entry = this.#entries.get(node);
+    if (entry !== undefined) this.#entries.set(node, { ...entry, unreachable: true });
+  }
+
+  /** False if there was another error right before: what is written of errors is bounded. */
+  noteError(node: string, text: string, now: number): boolean {
+    const entry = this.#entries.get(node);
+    if (entry === undefined) return false;
+    if (entry.error !== undefined && now - entry.error.at < ERROR_INTERVAL_MS) return false;
+    this.#entries.set(node, { ...entry, error: { text, at: now } });
+    return true;
+  }
+
+  /** The last error of this session of the agent, while it is news. */
+  recentError(node: string, now: number): { text: string; remainingMs: number } | undefined {
+    const error = this.#entries.get(node)?.error;
+    if (error === undefined) return undefined;
+    const remainingMs = error.at + DEGRADED_FOR_MS - now;
+    return remainingMs > 0 ? { text: error.text, remainingMs } : undefined;
+  }
+
+  /** There is no connection to the broker: from here on silence says nothing about the nodes. */
+  goneDeaf(now: number): void {
+    this.#deafSince ??= now;
+  }
+
+  /** It can hear again: all that were there when it went deaf have the whole grace period again. */
+  canHear(now: number): void {
+    for (const [node, entry] of this.#entries) {
+      if (this.remainingMs(node, now) > 0) this.#entries.set(node, { ...entry, lastSeen: now });
+    }
+    this.#deafSince = undefined;
+  }
+
+  get isDeaf(): boolean {
+    return this.#deafSince !== undefined;
+  }
+
+  /** Milliseconds until the node counts as away if it stays silent; 0 when it does already. */
+  remainingMs(node: string, now: number): number {
+    const entry = this.#entries.get(node);
+    if (entry === undefined || entry.unreachable) return 0;
+    return Math.max(0, entry.lastSeen + this.#gracePeriodMs - (this.#deafSince ?? now));
+  }
+}
