@@ -1,0 +1,183 @@
+/** The command `npm run demo`: a control plane, a controller, three agents, and commands for them. */
+import { dirname, join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { fileURLToPath } from "node:url";
+import { parseArgs } from "node:util";
+
+import { crdDirectory } from "./controlplane/apply-crds.ts";
+import { startControlPlane, type ControlPlane } from "./controlplane/control-plane.ts";
+import { startGuardian } from "./controlplane/guard.ts";
+import { kubectlEnvironment } from "./controlplane/kubectl-environment.ts";
+import { run } from "./controlplane/run.ts";
+import { abortable, until } from "./controlplane/waiting.ts";
+import { agentProcess, controllerProcess, type StewardProcess } from "./fleet.ts";
+import { Interrupted, interruption } from "./interruption.ts";
+import { LiveTable } from "./live-table.ts";
+
+const usage = `Usage: npm run demo [-- options]
+
+Starts a control plane, a controller and the agents ship1, ship2 and factory1 on this machine, applies
+examples/ with kubectl and shows what becomes of it. Then it stays, for you to try things, until Ctrl-C.
+
+  --exit   end after the show; the exit status is 0 only if every outcome is the expected one
+  --help   this text
+`;
+
+/** What each example is there to show: its phase in the end, with its exit code. */
+const EXPECTED: Readonly<Record<string, string>> = {
+  "calibrate-factory1": "TimedOut",
+  "check-disk-ship1": "Failed 3",
+  "count-factory1": "Succeeded 0",
+  "hello-submarine9": "Expired",
+  "inventory-ship2": "Succeeded 0",
+  "ping-factory1": "Succeeded",
+  "uptime-ship1": "Succeeded 0",
+};
+
+const examples = fileURLToPath(new URL("../examples", import.meta.url));
+
+interface Demo {
+  readonly plane: ControlPlane;
+  readonly signal: AbortSignal;
+}
+
+async function main(): Promise<number> {
+  const stop = interruption();
+  try {
+    const { values } = parseArgs({
+      options: { exit: { type: "boolean" }, help: { type: "boolean" } },
+    });
+    if (values.help === true) {
+      process.stdout.write(usage);
+      return 0;
+    }
+    return await demonstrate(stop, values.exit === true);
+  } catch (thrown) {
+    if (thrown instanceof Interrupted) return thrown.exitCode;
+    say(thrown instanceof Error ? thrown.message : String(thrown));
+    return 1;
+  }
+}
+
+async function demonstrate(stop: AbortController, exits: boolean): Promise<number> {
+  const { signal } = stop;
+  say("Starting etcd, kube-apiserver, kube-controller-manager and nats-server…");
+  await using plane = await startControlPlane({
+    signal,
+    progress: say,
+    crds: crdDirectory,
+    onUnexpectedExit: (error) => stop.abort(error),
+  });
+  await using guardian = await startGuardian();
+  const demo = { plane, signal };
+  const access = { guardian, kubeconfigPath: plane.kubeconfigPath, natsUrl: plane.natsUrl };
+  say("Starting the controller and the agents ship1, ship2 and factory1…");
+  await controllerProcess(access, ["--node-grace-period", "4s"]).start();
+  const agents: StewardProcess[] = [];
+  for (const node of ["ship1", "ship2", "factory1"]) {
+    agents.push(await agentProcess(node, access, ["--hello-interval", "1s"]));
+  }
+  for (const agent of agents) await agent.start();
+  await untilReady(demo, "True", ["ship1", "ship2", "factory1"]);
+
+  say("ship2 goes out of reach…");
+  const ship2 = agents.find(({ name }) => name === "ship2");
+  await ship2?.stop();
+  await untilReady(demo, "False", ["ship2"]);
+  process.stdout.write(await kubectl(demo, ["get", "edgenodes"]));
+
+  say("\n$ kubectl apply -f examples/");
+  process.stdout.write(await kubectl(demo, ["apply", "-f", examples]));
+  say("\n$ kubectl get edgecommands    (again and again, until all have ended)");
+  await show(demo, async (settled) => {
+    // All but its own command, and the one for a node that does not exist.
+    if (settled >= Object.keys(EXPECTED).length - 2 && ship2?.isRunning === false) {
+      await ship2.start();
+    }
+  });
+  say("\n$ kubectl get edgecommands -o wide");
+  process.stdout.write(await kubectl(demo, ["get", "edgecommands", "-o", "wide"]));
+  const exitCode = judge(await outcomes(demo));
+  if (exits) return exitCode;
+  invite(plane, guardian.dir);
+  await abortable(new Promise<never>(() => undefined), signal);
+  return exitCode;
+}
+
+async function untilReady(demo: Demo, status: string, nodes: readonly string[]): Promise<void> {
+  await until(async () => {
+    const ready = await Promise.all(nodes.map((node) => readiness(demo, node)));
+    return ready.every((each) => each === status);
+  }, demo.signal);
+}
+
+async function readiness(demo: Demo, node: string): Promise<string> {
+  const path = 'jsonpath={.status.conditions[?(@.type=="Ready")].status}';
+  return kubectl(demo, ["get", "edgenode", node, "--ignore-not-found", "-o", path]);
+}
+
+/** Shows the table until every command has ended. */
+async function show(demo: Demo, onProgress: (settled: number) => Promise<void>): Promise<void> {
+  const table = new LiveTable(process.stdout);
+  for (;;) {
+    table.show(await kubectl(demo, ["get", "edgecommands"]));
+    const ended = (await outcomes(demo)).filter(({ completed }) => completed);
+    if (ended.length === Object.keys(EXPECTED).length) break;
+    await onProgress(ended.length);
+    await abortable(sleep(250), demo.signal);
+  }
+  table.show(await kubectl(demo, ["get", "edgecommands"]));
+}
+
+interface Outcome {
+  readonly name: string;
+  readonly completed: boolean;
+  readonly what: string;
+}
+
+async function outcomes(demo: Demo): Promise<Outcome[]> {
+  const columns = [
+    "NAME:.metadata.name",
+    'COMPLETED:.status.conditions[?(@.type=="Completed")].status',
+    "PHASE:.status.phase",
+    "EXIT:.status.run.exitCode",
+  ];
+  const args = ["get", "edgecommands", "--no-headers", "-o", `custom-columns=${columns.join(",")}`];
+  const lines = (await kubectl(demo, args)).trim().split("\n");
+  return lines.map((line) => {
+    const [name = "", completed, phase = "", exit = "<none>"] = line.split(/\s+/);
+    const what = exit === "<none>" ? phase : `${phase} ${exit}`;
+    return { name, completed: completed === "True", what };
+  });
+}
+
+function judge(all: readonly Outcome[]): number {
+  const wrong = all.filter(({ name, what }) => EXPECTED[name] !== what);
+  for (const { name, what } of wrong) say(`${name}: expected ${EXPECTED[name]}, got ${what}`);
+  say(wrong.length === 0 ? "\nEvery outcome is the expected one." : "\nNot as expected.");
+  return wrong.length === 0 ? 0 : 1;
+}
+
+function invite(plane: ControlPlane, logs: string): void {
+  const { KUBECONFIG, KUBECACHEDIR } = kubectlEnvironment(plane);
+  say(`
+It stays until Ctrl-C. Logs of the controller and the agents: ${join(logs, "*.log")}
+For the same kubectl in another shell:
+
+export KUBECONFIG=${KUBECONFIG} KUBECACHEDIR=${KUBECACHEDIR}
+export PATH=${dirname(plane.binaries.kubectl)}:$PATH
+kubectl get edgenodes,edgecommands`);
+}
+
+async function kubectl({ plane, signal }: Demo, args: readonly string[]): Promise<string> {
+  const env = kubectlEnvironment(plane);
+  const { code, stdout, stderr } = await run(plane.binaries.kubectl, args, { env, signal });
+  if (code !== 0) throw new Error(`kubectl ${args.join(" ")}: ${stderr}`);
+  return stdout;
+}
+
+function say(line: string): void {
+  process.stdout.write(`${line}\n`);
+}
+
+process.exitCode = await main();

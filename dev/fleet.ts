@@ -1,0 +1,90 @@
+import { mkdir } from "node:fs/promises";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+
+import type { GuardedProcess, Guardian } from "./controlplane/guard.ts";
+import type { ExitStatus } from "./controlplane/guardian-messages.ts";
+
+const main = fileURLToPath(new URL("../src/cli/main.ts", import.meta.url));
+
+export interface FleetAccess {
+  readonly guardian: Guardian;
+  readonly kubeconfigPath: string;
+  readonly natsUrl: string;
+}
+
+/** A controller or an agent as the process that it is in production: started, stopped, killed, again. */
+export class StewardProcess {
+  readonly name: string;
+  readonly logPath: string;
+  readonly #access: FleetAccess;
+  readonly #args: readonly string[];
+  #process: GuardedProcess | undefined;
+
+  constructor(name: string, args: readonly string[], access: FleetAccess) {
+    this.name = name;
+    this.logPath = join(access.guardian.dir, `${name}.log`);
+    this.#args = args;
+    this.#access = access;
+  }
+
+  /** Starts it; readiness shows in the cluster. */
+  async start(): Promise<this> {
+    if (this.#process !== undefined) throw new Error(`${this.name} runs already`);
+    this.#process = await this.#access.guardian.spawn({
+      command: process.execPath,
+      args: [main, ...this.#args],
+      cwd: this.#access.guardian.dir,
+      env: { PATH: process.env["PATH"] ?? "", HOME: this.#access.guardian.dir },
+      logPath: this.logPath,
+    });
+    return this;
+  }
+
+  get isRunning(): boolean {
+    return this.#process !== undefined;
+  }
+
+  get pid(): number {
+    if (this.#process === undefined) throw new Error(`${this.name} does not run`);
+    return this.#process.pid;
+  }
+
+  /** Settles when it has ended by itself or was ended. */
+  get exited(): Promise<ExitStatus> {
+    return this.#process?.exited ?? Promise.reject(new Error(`${this.name} does not run`));
+  }
+
+  async signal(signal: NodeJS.Signals): Promise<void> {
+    await this.#process?.signal(signal);
+  }
+
+  /** Ends it, in peace unless told otherwise, and waits for that. It can be started again. */
+  async stop(signal: NodeJS.Signals = "SIGTERM"): Promise<ExitStatus | undefined> {
+    const running = this.#process;
+    this.#process = undefined;
+    await running?.signal(signal);
+    return running?.exited;
+  }
+}
+
+export function controllerProcess(
+  access: FleetAccess,
+  options: readonly string[] = [],
+): StewardProcess {
+  const { kubeconfigPath, natsUrl } = access;
+  const args = ["controller", "--kubeconfig", kubeconfigPath, "--nats-url", natsUrl, ...options];
+  return new StewardProcess("controller", args, access);
+}
+
+/** An agent whose journal outlives it, in `<dir of the guardian>/<node>`. */
+export async function agentProcess(
+  node: string,
+  access: FleetAccess,
+  options: readonly string[] = [],
+): Promise<StewardProcess> {
+  const dataDir = join(access.guardian.dir, node);
+  await mkdir(dataDir, { recursive: true });
+  const args = ["agent", "--node", node, "--nats-url", access.natsUrl, "--data-dir", dataDir];
+  return new StewardProcess(node, [...args, ...options], access);
+}

@@ -1,0 +1,42 @@
+#!/usr/bin/env node
+import { runAgent } from "./agent.ts";
+import { agentProgram } from "./agent-options.ts";
+import { runController } from "./controller.ts";
+import { controllerProgram } from "./controller-options.ts";
+import { VERSION } from "./version.ts";
+
+const HELP = `Usage: steward <command> [options]
+
+Run commands on fleets of edge nodes from Kubernetes, declaratively.
+
+Commands
+  controller   ${controllerProgram.summary}
+  agent        ${agentProgram.summary}
+
+Options
+  --help       Show this help; after a command, that of the command.
+  --version    Show the version.
+`;
+
+const [command, ...argv] = process.argv.slice(2);
+switch (command) {
+  case "controller":
+    process.exitCode = await runController(argv);
+    break;
+  case "agent":
+    process.exitCode = await runAgent(argv);
+    break;
+  case "--version":
+    process.stdout.write(`${VERSION}\n`);
+    break;
+  case "--help":
+  case "-h":
+    process.stdout.write(HELP);
+    break;
+  case undefined:
+  default: {
+    const problem = command === undefined ? "a command is missing" : `there is no "${command}"`;
+    process.stderr.write(`steward: ${problem}\n\n${HELP}`);
+    process.exitCode = 2;
+  }
+}
