@@ -72,7 +72,7 @@ async function demonstrate(stop: AbortController, exits: boolean): Promise<numbe
   const demo = { plane, signal };
   const access = { guardian, kubeconfigPath: plane.kubeconfigPath, natsUrl: plane.natsUrl };
   say("Starting the controller and the agents ship1, ship2 and factory1…");
-  await controllerProcess(access, ["--node-grace-period", "4s"]).start();
+  await controllerProcess("controller", access, ["--node-grace-period", "4s"]).start();
   const agents: StewardProcess[] = [];
   for (const node of ["ship1", "ship2", "factory1"]) {
     agents.push(await agentProcess(node, access, ["--hello-interval", "1s"]));

@@ -69,12 +69,13 @@ export class StewardProcess {
 }
 
 export function controllerProcess(
+  name: string,
   access: FleetAccess,
   options: readonly string[] = [],
 ): StewardProcess {
   const { kubeconfigPath, natsUrl } = access;
-  const args = ["controller", "--kubeconfig", kubeconfigPath, "--nats-url", natsUrl, ...options];
-  return new StewardProcess("controller", args, access);
+  const args = ["--kubeconfig", kubeconfigPath, "--nats-url", natsUrl, "--http-port", "0"];
+  return new StewardProcess(name, ["controller", ...args, ...options], access);
 }
 
 /** An agent whose journal outlives it, in `<dir of the guardian>/<node>`. */

@@ -1,6 +1,6 @@
 import { isNodeName } from "../protocol/names.ts";
 import { logLevelOption, natsUrlOption } from "./common-options.ts";
-import { duration, flag, optional, text } from "./option.ts";
+import { duration, flag, optional, port, text } from "./option.ts";
 import type { Program } from "./program.ts";
 
 const options = {
@@ -34,6 +34,28 @@ const options = {
     description: "Create an EdgeNode for an unknown node that says hello.",
     default: "true",
   }),
+  leaderElect: flag({
+    description:
+      "Take part in the election of a leader, of all controllers of this cluster (or namespace). Only " +
+      "the leader acts; the others are ready to take over.",
+    default: "true",
+  }),
+  leaseNamespace: optional(
+    text({
+      description:
+        "Where the Lease is. Without it: the namespace that is served, else that of the pod or kubeconfig.",
+      placeholder: "name",
+      check: isNodeName,
+      expected: "the name of a namespace",
+    }),
+  ),
+  httpHost: text({
+    description: "Where /healthz, /readyz and /metrics are served.",
+    placeholder: "address",
+    default: "0.0.0.0",
+    expected: "an address of this machine",
+  }),
+  httpPort: port({ description: "The port of the same.", default: "8080" }),
   logLevel: logLevelOption(),
 };
 

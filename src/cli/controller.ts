@@ -1,4 +1,3 @@
-import { hostname } from "node:os";
 import { GROUP, VERSION as API_GROUP_VERSION } from "../api/group.ts";
 import type { EdgeCommand } from "../api/v1alpha1/edgecommand.ts";
 import type { EdgeNode } from "../api/v1alpha1/edgenode.ts";
@@ -6,22 +5,37 @@ import { Controller } from "../controller/controller.ts";
 import type { StoreErrors } from "../controller/ports.ts";
 import { ApiError } from "../kubernetes/api-error.ts";
 import { waitForClusterID } from "../kubernetes/cluster-id.ts";
-import { createEventRecorder } from "../kubernetes/events.ts";
 import { Reflector } from "../kubernetes/reflector.ts";
 import { createResourceClient } from "../kubernetes/resource-client.ts";
 import { ResourceStore } from "../kubernetes/resource-store.ts";
-import { createTransport } from "../kubernetes/transport.ts";
-import { connectBus } from "../nats/connect-bus.ts";
-import { CONTROLLER_INBOX } from "../protocol/subjects.ts";
 import { systemClock as clock } from "../runtime/clock.ts";
 import { ErrorKernel } from "../runtime/errorkernel.ts";
 import { Supervisor } from "../runtime/supervisor.ts";
+import { cacheCheck, brokerCheck } from "../telemetry/checks.ts";
+import { EventLoopWatchdog } from "../telemetry/event-loop-watchdog.ts";
+import { startHttpServer } from "../telemetry/http-server.ts";
+import { createMetrics, type Metrics } from "../telemetry/metrics.ts";
+import { connectController, type Connections } from "./controller-connections.ts";
 import { controllerProgram } from "./controller-options.ts";
+import { electionFor, type Election } from "./controller-election.ts";
+import type { Compiled } from "./program.ts";
 import { EXIT_FAILURE, start, stopSignal } from "./start.ts";
+import { VERSION } from "./version.ts";
 
 const random = Math.random;
-const edgeCommands = resource("EdgeCommand", "edgecommands");
-const edgeNodes = resource("EdgeNode", "edgenodes");
+const edgeCommands = {
+  group: GROUP,
+  version: API_GROUP_VERSION,
+  kind: "EdgeCommand",
+  plural: "edgecommands",
+};
+const edgeNodes = {
+  group: GROUP,
+  version: API_GROUP_VERSION,
+  kind: "EdgeNode",
+  plural: "edgenodes",
+};
+const MAX_EVENT_LOOP_BLOCK_MS = 10_000;
 
 const errors: StoreErrors = {
   isConflict: (thrown) => thrown instanceof ApiError && thrown.isConflict(),
@@ -35,110 +49,129 @@ export async function runController(argv: readonly string[]): Promise<number> {
   if (typeof started === "number") return started;
   const { options, logger } = started;
   const stop = stopSignal(logger);
-  const { signal } = stop;
   let exitCode = 0;
-
+  const metrics = createMetrics({ version: VERSION, clock });
+  const watchdog = new EventLoopWatchdog({ clock, maxBlockedMs: MAX_EVENT_LOOP_BLOCK_MS });
   const kernel = new ErrorKernel({
     logger,
+    isExpendable: (process) => process === "event-loop-watchdog",
+    onReport: (report) => {
+      metrics.processError(report);
+    },
     onShutdown: () => {
       exitCode = EXIT_FAILURE;
       stop.abort();
     },
   });
+  await using connections = await connectController(options, { logger, clock, random, metrics });
   const supervisor = new Supervisor({ clock, random, kernel });
+  const election = electionFor(options, connections, metrics, async (signal) => {
+    const { transport } = connections;
+    const clusterID = await waitForClusterID({ transport, clock, random, logger, signal });
+    await Promise.all([commands.synced(signal), nodes.synced(signal)]);
+    if (clusterID !== undefined) await controller.run(signal, clusterID);
+  });
+  const { commands, nodes, controller } = compose(options, connections, { metrics, election });
+  await using server = await startHttpServer({
+    host: options.httpHost,
+    port: options.httpPort,
+    portOption: "--http-port",
+    metrics: () => metrics.text(),
+    health: [watchdog, ...election.health],
+    ready: [
+      cacheCheck("edgecommands", commands),
+      cacheCheck("edgenodes", nodes),
+      brokerCheck(connections.bus),
+    ],
+    logger,
+  });
+  logger.info({ ...server.address }, "serving /healthz, /readyz and /metrics");
+  supervisor.start("event-loop-watchdog", (signal) => watchdog.run(signal));
+  supervisor.start("watch/edgecommands", (signal) => commands.run(signal));
+  supervisor.start("watch/edgenodes", (signal) => nodes.run(signal));
+  supervisor.start("controller", (signal) => election.run(signal));
+  await aborted(stop.signal);
+  await supervisor.stop();
+  logger.info({}, "stopped");
+  return exitCode;
+}
 
-  await using stack = new AsyncDisposableStack();
-  const { kubeconfig, namespace, natsUrl } = options;
-  const transport = stack.use(
-    await createTransport({
-      ...(kubeconfig === undefined ? {} : { kubeconfigPath: kubeconfig }),
-      logger,
-      clock,
-      userAgent: "steward-controller",
-    }),
-  );
-  logger.info({ server: transport.server }, "using the Kubernetes API");
-  const bus = stack.use(
-    connectBus({
-      servers: natsUrl,
-      name: "steward-controller",
-      inbox: CONTROLLER_INBOX,
-      clock,
-      random,
-      logger,
-    }),
-  );
-  const events = stack.use(
-    createEventRecorder({
-      transport,
-      clock,
-      random,
-      logger,
-      reportingController: `${GROUP}/controller`,
-      reportingInstance: hostname(),
-    }),
-  );
+interface Parts {
+  readonly commands: Reflector<EdgeCommand>;
+  readonly nodes: Reflector<EdgeNode>;
+  readonly controller: Controller;
+}
 
-  const clusterID = await waitForClusterID({ transport, clock, random, logger, signal });
-  if (clusterID === undefined) return exitCode;
+function compose(
+  options: Compiled<typeof controllerProgram.options>,
+  connections: Connections,
+  { metrics, election }: { readonly metrics: Metrics; readonly election: Election },
+): Parts {
+  const { transport, bus, events, logger } = connections;
+  const { namespace } = options;
   const watching = {
     transport,
     clock,
     random,
     logger,
+    recorder: metrics.kubernetes,
     ...(namespace === undefined ? {} : { namespace }),
   };
-  const commandReflector = new Reflector<EdgeCommand>({
+  const commands = new Reflector<EdgeCommand>({
     ...watching,
     resource: edgeCommands,
     onChange: ({ object, type }) => {
       controller.commandChanged(object, type === "deleted");
     },
   });
-  const nodeReflector = new Reflector<EdgeNode>({
+  const nodes = new Reflector<EdgeNode>({
     ...watching,
     resource: edgeNodes,
     onChange: ({ object, type }) => {
       controller.nodeChanged(object, type === "deleted");
     },
   });
-  const controller = new Controller({
-    commands: new ResourceStore(commandReflector, createResourceClient(transport, edgeCommands)),
-    nodes: new ResourceStore(nodeReflector, createResourceClient(transport, edgeNodes)),
+  const controller: Controller = new Controller({
+    commands: new ResourceStore(commands, createResourceClient(transport, edgeCommands)),
+    nodes: new ResourceStore(nodes, createResourceClient(transport, edgeNodes)),
     errors,
     bus,
-    events: {
-      record: ({ apiVersion, kind, metadata }, event) => {
-        const { namespace: where, name, uid } = metadata;
-        events.record({ regarding: { apiVersion, kind, namespace: where, name, uid }, ...event });
-      },
-    },
-    clusterID,
-    registerNodes: options.registerNodes,
-    namespace,
-    nodeGracePeriodMs: options.nodeGracePeriodMs,
+    events,
     clock,
     random,
     logger,
+    namespace,
+    registerNodes: options.registerNodes,
+    nodeGracePeriodMs: options.nodeGracePeriodMs,
+    recorder: metrics,
+    mayAct: () => election.isLeader,
   });
-
-  supervisor.start("watch/edgecommands", (until) => commandReflector.run(until));
-  supervisor.start("watch/edgenodes", (until) => nodeReflector.run(until));
-  supervisor.start("controller", async (until) => {
-    await Promise.all([commandReflector.synced(until), nodeReflector.synced(until)]);
-    await controller.run(until);
+  metrics.collectFrom({
+    commands: () => tally(commands.list(), ({ status }) => status.phase ?? "Pending"),
+    nodes: () => {
+      const { ready = 0, notReady = 0 } = tally(nodes.list(), readiness);
+      return { ready, notReady };
+    },
+    receiptsOutstanding: () => controller.receiptsOutstanding,
   });
-  await aborted(signal);
-  await supervisor.stop();
-  logger.info({}, "stopped");
-  return exitCode;
+  return { commands, nodes, controller };
 }
 
-function resource(
-  kind: string,
-  plural: string,
-): { group: string; version: string; kind: string; plural: string } {
-  return { group: GROUP, version: API_GROUP_VERSION, kind, plural };
+function readiness({ status }: EdgeNode): "ready" | "notReady" {
+  const ready = status.conditions?.find(({ type }) => type === "Ready");
+  return ready?.status === "True" ? "ready" : "notReady";
+}
+
+function tally<T, K extends string>(
+  items: Iterable<T>,
+  keyOf: (item: T) => K,
+): Partial<Record<K, number>> {
+  const counts: Partial<Record<K, number>> = {};
+  for (const item of items) {
+    const key = keyOf(item);
+    counts[key] = (counts[key] ?? 0) + 1;
+  }
+  return counts;
 }
 
 function aborted(signal: AbortSignal): Promise<void> {

@@ -73,6 +73,23 @@ export function flag(
   };
 }
 
+/** A TCP port; 0 for any that is free. */
+export function port(details: Omit<Details<number>, "placeholder">): Option<number, "text"> {
+  const numeral = z
+    .string()
+    .regex(/^\d{1,5}$/)
+    .transform(Number);
+  const schema = z.union([z.number(), numeral]).pipe(z.int().min(0).max(65_535));
+  return {
+    ...details,
+    kind: "text",
+    placeholder: "port",
+    expected: "a port from 0 (any that is free) to 65535",
+    compile: compiler(schema),
+    isOptional: false,
+  };
+}
+
 export interface DurationRange {
   readonly minMs: number;
   readonly maxMs: number;

@@ -39,8 +39,6 @@ export interface ControllerOptions {
   readonly errors: StoreErrors;
   readonly bus: Bus;
   readonly events: EventRecorder;
-  /** The uid of the namespace kube-system: what agents pin. */
-  readonly clusterID: string;
   readonly registerNodes: boolean;
   /** The one namespace that this controller serves; nodes of others are left to others. */
   readonly namespace?: string | undefined;
@@ -50,6 +48,8 @@ export interface ControllerOptions {
   readonly random: Random;
   readonly logger: Logger;
   readonly recorder?: ControllerRecorder;
+  /** Whether this process may act: asked before every pass and every send. True unless told. */
+  readonly mayAct?: () => boolean;
 }
 
 /**
@@ -69,6 +69,7 @@ export class Controller {
   #brokerDownSince: number | undefined;
   /** When each node was last asked for a hello. */
   readonly #askedForHello = new Map<string, number>();
+  #clusterID = "";
   #running = false;
 
   constructor(options: ControllerOptions) {
@@ -98,8 +99,12 @@ export class Controller {
     if (!deleted && isStranger) this.#askForHello(node.metadata.name);
   }
 
-  /** Works until the signal is aborted, then ends what is under way. */
-  async run(signal: AbortSignal): Promise<void> {
+  /**
+   * Works until the signal is aborted, then ends what is under way. `clusterID` is the uid of the namespace
+   * kube-system: what agents pin.
+   */
+  async run(signal: AbortSignal, clusterID: string): Promise<void> {
+    this.#clusterID = clusterID;
     const { bus, nodes, commands, clock, logger } = this.#options;
     this.#running = true;
     using subscriptions = new DisposableStack();
@@ -121,6 +126,8 @@ export class Controller {
     return new EdgeCommandReconciler({
       ...this.#options,
       recorder: this.#options.recorder?.commands,
+      mayAct: this.#options.mayAct ?? always,
+      clusterID: () => this.#clusterID,
       exchanges: this.#exchanges,
       reports: this.#reports,
       brokerDownMs: () =>
@@ -168,7 +175,9 @@ export class Controller {
     const { clock, random, logger, recorder } = this.#options;
     const name = kind.toLowerCase();
     const passes = recorder?.reconciler(name, CONCURRENCY);
+    const mayAct = this.#options.mayAct ?? always;
     const work = async (key: string): Promise<void> => {
+      if (!mayAct()) return;
       const ended = passes?.started();
       try {
         const isDueAgain = await reconcile(key);
@@ -193,6 +202,7 @@ export class Controller {
   #subscribeToHellos(): () => void {
     return subscribeToHellos(this.#options.bus, {
       ...this.#options,
+      clusterID: this.#clusterID,
       directory: this.#directory,
       registry: this.#registry,
       rejections: this.#rejections,
@@ -216,6 +226,7 @@ export class Controller {
   #subscribeToResults(): () => void {
     return subscribeToResults(this.#options.bus, {
       ...this.#options,
+      clusterID: this.#clusterID,
       reports: this.#reports,
       rejections: this.#rejections,
       requeue: (key) => {
@@ -283,6 +294,10 @@ export class Controller {
     this.#askedForHello.set(name, now);
     this.#options.bus.publish(helloRequestSubject(name), HELLO_REQUEST);
   }
+}
+
+function always(): boolean {
+  return true;
 }
 
 function aborted(signal: AbortSignal): Promise<void> {

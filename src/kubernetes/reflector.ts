@@ -18,6 +18,11 @@ export interface CacheChange<T> {
   readonly initial: boolean;
 }
 
+/** Told when an attempt at listing or watching has ended and another one follows. */
+export interface WatchRecorder {
+  watchRestarted(resource: string, reason: Exclude<Ended["ending"]["kind"], "listed">): void;
+}
+
 export interface ReflectorOptions<T extends KubernetesObject> {
   readonly transport: Pick<Transport, "request" | "watch">;
   readonly resource: ResourceType;
@@ -28,6 +33,7 @@ export interface ReflectorOptions<T extends KubernetesObject> {
   readonly logger: Logger;
   /** Called in the order of the changes. What it throws is logged, and goes no further. */
   readonly onChange: (change: CacheChange<T>) => void;
+  readonly recorder?: WatchRecorder;
   /** A watch without a byte for this long is dead; the server sends a bookmark about every 60 s. */
   readonly idleMs?: number;
 }
@@ -110,9 +116,15 @@ export class Reflector<T extends KubernetesObject> {
     while (!signal.aborted) {
       const ended = await this.#attempt(plan, signal);
       if (signal.aborted) return;
+      this.#record(ended);
       plan = planAfter(plan, ended, random);
       if (plan.delayMs > 0) await clock.sleep(plan.delayMs, signal);
     }
+  }
+
+  #record({ ending }: Ended): void {
+    const { recorder, resource } = this.#options;
+    if (ending.kind !== "listed") recorder?.watchRestarted(resource.plural, ending.kind);
   }
 
   async #attempt(plan: Plan, signal: AbortSignal): Promise<Ended> {

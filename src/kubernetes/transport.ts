@@ -60,6 +60,15 @@ export interface Transport extends AsyncDisposable {
   close(): Promise<void>;
 }
 
+/** Told of every request when its answer has begun, or when it has none: then without a code. */
+export interface RequestRecorder {
+  request(request: {
+    readonly method: TransportRequest["method"];
+    readonly host: string;
+    readonly code?: number;
+  }): void;
+}
+
 export interface TransportOptions {
   /** Without it: KUBECONFIG, `~/.kube/config`, else the pod's service account. */
   readonly kubeconfigPath?: string;
@@ -67,6 +76,7 @@ export interface TransportOptions {
   readonly clock: Clock;
   /** Also names the field manager in managedFields (the part before the slash). */
   readonly userAgent?: string;
+  readonly recorder?: RequestRecorder;
   readonly requestTimeoutMs?: number;
   readonly maxConnections?: number;
 }
@@ -91,6 +101,8 @@ class HttpTransport implements Transport {
   readonly #userAgent: string;
   readonly #origin: string;
   readonly #pathPrefix: string;
+  readonly #host: string;
+  readonly #recorder: RequestRecorder | undefined;
   #inProgress = 0;
   #onIdle: (() => void) | undefined;
 
@@ -104,6 +116,8 @@ class HttpTransport implements Transport {
     this.#userAgent = options.userAgent ?? "steward";
     const url = new URL(address.server);
     this.#origin = url.origin;
+    this.#host = url.host;
+    this.#recorder = options.recorder;
     this.#pathPrefix = url.pathname.replace(/\/$/, "");
     this.#connections = new ConnectionKeeper(address, {
       maxConnections: options.maxConnections ?? MAX_CONNECTIONS,
@@ -195,7 +209,7 @@ class HttpTransport implements Transport {
       "user-agent": this.#userAgent,
       ...(hasBody ? { "content-type": request.contentType ?? "application/json" } : {}),
     };
-    return this.#connections.for(credentials.tls)[pool].request({
+    const sent = this.#connections.for(credentials.tls)[pool].request({
       origin: this.#origin,
       path: this.#pathPrefix + withQuery(request.path, request.query),
       method,
@@ -203,6 +217,22 @@ class HttpTransport implements Transport {
       body: hasBody ? JSON.stringify(body) : null,
       signal,
     });
+    return this.#recorded(method, sent);
+  }
+
+  async #recorded(
+    method: TransportRequest["method"],
+    sent: Promise<Dispatcher.ResponseData>,
+  ): Promise<Dispatcher.ResponseData> {
+    const host = this.#host;
+    try {
+      const answer = await sent;
+      this.#recorder?.request({ method, host, code: answer.statusCode });
+      return answer;
+    } catch (thrown) {
+      this.#recorder?.request({ method, host });
+      throw thrown;
+    }
   }
 }
 

@@ -42,8 +42,10 @@ export class Fleet implements AsyncDisposable {
     this.#guardian = guardian;
     const { kubeconfigPath, natsUrl } = cluster;
     this.#access = { guardian, kubeconfigPath, natsUrl };
-    const options = ["--namespace", namespace, "--node-grace-period", "4s", "--log-level", "debug"];
-    this.controller = controllerProcess(this.#access, options);
+    const serving = ["--namespace", namespace, "--node-grace-period", "4s"];
+    // Alone: a new controller need not wait for the lease of one that was killed.
+    const options = [...serving, "--no-leader-elect", "--log-level", "debug"];
+    this.controller = controllerProcess("controller", this.#access, options);
   }
 
   /** Fresh for each fleet; tests keep their ground truth in it. */

@@ -17,6 +17,7 @@ export interface OfferDeps {
   readonly commands: ResourceStore<EdgeCommand>;
   readonly bus: Bus;
   readonly clock: Clock;
+  readonly mayAct: () => boolean;
   readonly recorder?: CommandRecorder | undefined;
 }
 
@@ -42,6 +43,7 @@ async function send(deps: OfferDeps, offer: Offer): Promise<OfferOutcome> {
     const obstacle = await obstacleToSending(deps.commands, offer.command);
     if (obstacle !== undefined) return obstacle;
   }
+  if (!deps.mayAct()) return { kind: "changed" };
   const { spec } = offer.command;
   const subject = commandSubject(spec.nodeName, spec.method);
   const data = encodeMessage(commandMessage, commandFor(offer.command, offer.to));

@@ -34,7 +34,8 @@ export interface EdgeCommandReconcilerOptions {
   readonly exchanges: Exchanges;
   readonly bus: Bus;
   readonly brokerDownMs: () => number | undefined;
-  readonly clusterID: string;
+  readonly clusterID: () => string;
+  readonly mayAct: () => boolean;
   readonly clock: Clock;
   readonly random: Random;
   readonly events: EventRecorder;
@@ -162,7 +163,13 @@ export class EdgeCommandReconciler {
     };
     exchanges.begin(key, metadata, exchange);
     const { run, sessionID, readLive } = offer;
-    const to = { clusterID, sessionID, run, takesOver: exchange.takesOver, now: clock.now() };
+    const to = {
+      clusterID: clusterID(),
+      sessionID,
+      run,
+      takesOver: exchange.takesOver,
+      now: clock.now(),
+    };
     const outcome = await makeOffer(this.#options, {
       command,
       to,

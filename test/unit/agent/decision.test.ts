@@ -1,6 +1,6 @@
 import { randomUUID } from "node:crypto";
 import * as fc from "fast-check";
-import { describe, expect, test } from "vitest";
+import { afterAll, describe, expect, test } from "vitest";
 import {
   decide,
   type Decision,
@@ -11,6 +11,7 @@ import {
 import { openLedgerFile } from "../../../src/agent/ledger-file.ts";
 import { LedgerTables } from "../../../src/agent/ledger-tables.ts";
 import { takeCommand } from "../../../src/agent/take-command.ts";
+import type { Command } from "../../../src/protocol/command.ts";
 import type { RunResult } from "../../../src/protocol/run.ts";
 import { command, revision } from "./controller-side.ts";
 
@@ -188,7 +189,7 @@ describe("the decision when", () => {
 
 /** One thing that happens to a node: a command comes, or one of its runs goes a step further. */
 type Step =
-  | { readonly kind: "offer"; readonly offer: ReturnType<typeof command> }
+  | { readonly kind: "offer"; readonly offer: Command }
   | { readonly kind: "start"; readonly pick: number }
   | { readonly kind: "finish"; readonly pick: number; readonly started: RunResult["started"] };
 
@@ -249,7 +250,7 @@ class Node {
     else this.#finish(pickFrom(this.#accepted, step.pick), step.started);
   }
 
-  #take(offered: ReturnType<typeof command>): void {
+  #take(offered: Command): void {
     const before = this.#tables.row("default", this.#name);
     const taken = takeCommand(this.#tables, {
       command: offered,
@@ -300,33 +301,44 @@ function pickFrom(runs: readonly string[], pick: number): string | undefined {
   return runs[pick % Math.max(1, runs.length)];
 }
 
-test("what ran last is remembered over any number of runs that never started", () => {
+describe("what ran last is remembered over", () => {
   const db = openLedgerFile(":memory:", randomUUID);
   const tables = new LedgerTables(db);
-  const take = (mark: string, overrides: Partial<ReturnType<typeof command>>): string => {
-    const runID = randomUUID();
-    const offered = command({ revision: revision(mark), ...overrides });
-    takeCommand(tables, { command: offered, runID, at: NOW, rejection: undefined });
-    return tables.row("default", "task")?.run.runID ?? "";
-  };
-  const end = (runID: string, started: RunResult["started"]): void => {
-    const base = { finishedAt: NOW, reason: "Made", message: "" };
-    tables.finish(runID, { ...base, outcome: started === "False" ? "Expired" : "Failed", started });
-  };
-  const ran = take("a", { generation: 1, declared: 1 });
-  end(ran, "Unknown");
-  end(take("b", { generation: 2, declared: 2 }), "False");
-  take("c", { generation: 3, declared: 3 });
-  take("d", { generation: 4, declared: 4 });
-  end(tables.row("default", "task")?.run.runID ?? "", "False");
-  const [oldUID, newUID] = UIDS;
-  const adopted = take("a", {
-    uid: newUID ?? "",
-    ...(oldUID === undefined ? {} : { takesOver: oldUID }),
+  afterAll(() => db.close());
+  const [first = "", second = "", third = ""] = UIDS;
+
+  /** Takes a command, and gives the run that is current then. */
+  function take(name: string, mark: string, overrides: Partial<Command> = {}): string {
+    const offered = command({ name, uid: first, revision: revision(mark), ...overrides });
+    const taking = { command: offered, runID: randomUUID(), at: NOW, rejection: undefined };
+    takeCommand(tables, taking);
+    return tables.row("default", name)?.run.runID ?? "";
+  }
+
+  function end(runID: string, started: RunResult["started"]): void {
+    const outcome = started === "False" ? "Expired" : "Failed";
+    tables.finish(runID, { outcome, started, finishedAt: NOW, reason: "Made", message: "" });
+  }
+
+  test("any number of runs that never started", () => {
+    const ran = take("never", "a");
+    end(ran, "Unknown");
+    end(take("never", "b", { generation: 2, declared: 2 }), "False");
+    take("never", "c", { generation: 3, declared: 3 });
+    end(take("never", "d", { generation: 4, declared: 4 }), "False");
+    expect(take("never", "a", { uid: second, takesOver: first })).toBe(ran);
+    expect(tables.report(ran)).toMatchObject({ uid: second, adopted: true });
   });
-  expect(adopted).toBe(ran);
-  expect(tables.report(ran)).toMatchObject({ uid: newUID, adopted: true });
-  db.close();
+
+  test("a run that waits, and changes its resource meanwhile", () => {
+    const ran = take("waits", "a");
+    end(ran, "True");
+    const waiting = take("waits", "b", { generation: 2, declared: 2 });
+    expect(take("waits", "b", { uid: second, takesOver: first })).toBe(waiting);
+    expect(take("waits", "a", { uid: third, takesOver: second })).toBe(ran);
+    const { result } = tables.report(waiting);
+    expect(result).toMatchObject({ outcome: "Cancelled", started: "False", reason: "Replaced" });
+  });
 });
 
 describe("whatever comes, in whatever order, however often", () => {

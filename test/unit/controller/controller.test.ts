@@ -54,7 +54,6 @@ class World {
     errors: fakeStoreErrors,
     bus: this.bus,
     events: { record: (_, event) => this.events.push(event) },
-    clusterID: CLUSTER_ID,
     registerNodes: true,
     nodeGracePeriodMs: GRACE_MS,
     clock: this.clock,
@@ -66,7 +65,7 @@ class World {
   helloRequests = 0;
 
   async start(): Promise<this> {
-    void this.controller.run(this.#stop.signal);
+    void this.controller.run(this.#stop.signal, CLUSTER_ID);
     await settle();
     return this;
   }

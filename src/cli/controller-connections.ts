@@ -1,0 +1,84 @@
+import { hostname } from "node:os";
+import { GROUP } from "../api/group.ts";
+import type { EventRecorder } from "../controller/ports.ts";
+import { createEventRecorder } from "../kubernetes/events.ts";
+import { createTransport, type Transport } from "../kubernetes/transport.ts";
+import { connectBus, type NatsBus } from "../nats/connect-bus.ts";
+import { CONTROLLER_INBOX } from "../protocol/subjects.ts";
+import type { Clock } from "../runtime/clock.ts";
+import type { Logger } from "../runtime/logger.ts";
+import type { Random } from "../runtime/random.ts";
+import type { Metrics } from "../telemetry/metrics.ts";
+import type { controllerProgram } from "./controller-options.ts";
+import type { Compiled } from "./program.ts";
+
+/** What the controller is connected to. */
+export interface Connections extends AsyncDisposable {
+  readonly transport: Transport;
+  readonly bus: NatsBus;
+  readonly events: EventRecorder;
+  readonly logger: Logger;
+  readonly clock: Clock;
+  readonly random: Random;
+}
+
+export interface Surroundings {
+  readonly logger: Logger;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly metrics: Metrics;
+}
+
+/** Throws if the kubeconfig cannot be read; waits for nobody to be there. */
+export async function connectController(
+  options: Compiled<typeof controllerProgram.options>,
+  { logger, clock, random, metrics }: Surroundings,
+): Promise<Connections> {
+  await using stack = new AsyncDisposableStack();
+  const transport = stack.use(
+    await createTransport({
+      ...(options.kubeconfig === undefined ? {} : { kubeconfigPath: options.kubeconfig }),
+      logger,
+      clock,
+      recorder: metrics.kubernetes,
+      userAgent: "steward-controller",
+    }),
+  );
+  logger.info({ server: transport.server }, "using the Kubernetes API");
+  const bus = stack.use(
+    connectBus({
+      servers: options.natsUrl,
+      name: "steward-controller",
+      inbox: CONTROLLER_INBOX,
+      clock,
+      random,
+      logger,
+    }),
+  );
+  stack.defer(metrics.followBus(bus));
+  const recorder = stack.use(
+    createEventRecorder({
+      transport,
+      clock,
+      random,
+      logger,
+      reportingController: `${GROUP}/controller`,
+      reportingInstance: hostname(),
+    }),
+  );
+  const events: EventRecorder = {
+    record: ({ apiVersion, kind, metadata: { namespace, name, uid } }, event) => {
+      recorder.record({ regarding: { apiVersion, kind, namespace, name, uid }, ...event });
+    },
+  };
+  const all = stack.move();
+  return {
+    transport,
+    bus,
+    events,
+    logger,
+    clock,
+    random,
+    [Symbol.asyncDispose]: () => all.disposeAsync(),
+  };
+}
