@@ -21,7 +21,7 @@ import { METHODS } from "./methods/table.ts";
 import { NoticeLog } from "./notice-log.ts";
 import { Outbox } from "./outbox.ts";
 import { Readiness } from "./readiness.ts";
-import { recover } from "./recovery.ts";
+import { endLeftovers, recover } from "./recovery.ts";
 import { AGENT_STOPPED } from "./run-end.ts";
 import { RunExecutor } from "./run-executor.ts";
 
@@ -159,6 +159,7 @@ function compose(
     onHelloRequest: () => heartbeat.sayNow(),
   });
   const recovery = async (signal: AbortSignal): Promise<void> => {
+    if (!readiness.isReady) await endLeftovers(core.ledger, clock);
     await aborted(AbortSignal.any([firstHello.signal, signal]));
     if (signal.aborted) return;
     if (!readiness.isReady) await recover({ ...common, controllerClock, runs });

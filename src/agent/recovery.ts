@@ -14,21 +14,29 @@ export interface RecoveryOptions {
   /** Of this agent: an earlier one may have accepted what this one cannot do. */
   readonly methods: readonly Method[];
   readonly ledger: Ledger;
-  readonly clock: Clock;
   readonly controllerClock: ControllerClock;
   readonly logger: Logger;
   readonly runs: { start(run: DueRun): void; resultDue(runID: string): void };
 }
 
 /**
- * Settles what an earlier agent left open, before this one takes commands: what it had started is ended
- * and recorded as Interrupted, what it had only accepted is started now, if this one can do it. Needs the controller's time.
+ * Ends what an earlier agent had started and left running: nobody keeps its time-out any more. Needs
+ * nothing from outside, so that it does not wait for a link. Resolves to how many processes there were.
+ */
+export async function endLeftovers(ledger: Ledger, clock: Clock): Promise<number> {
+  const started = ledger.read.openRuns().filter(({ state }) => state !== "Accepted");
+  return killRuns(new Set(started.map(({ runID }) => runID)), clock);
+}
+
+/**
+ * Settles what an earlier agent left open, after `endLeftovers` and before this one takes commands: what
+ * it had started is recorded as Interrupted, what it had only accepted is started now, if this one can do
+ * it. Needs the controller's time.
  */
 export async function recover(options: RecoveryOptions): Promise<void> {
-  const { bootID, methods, ledger, clock, controllerClock, logger, runs } = options;
+  const { bootID, methods, ledger, controllerClock, logger, runs } = options;
   const open = ledger.read.openRuns();
   const interrupted = open.filter(({ state }) => state !== "Accepted");
-  const killed = await killRuns(new Set(interrupted.map(({ runID }) => runID)), clock);
   const accepted = open.filter(({ state }) => state === "Accepted");
   const ends = new Map<string, RunEnd>(
     interrupted.map((run) => [run.runID, interruption(run, bootID)]),
@@ -46,8 +54,8 @@ export async function recover(options: RecoveryOptions): Promise<void> {
     if (!ends.has(run.runID)) runs.start({ ...run, method: run.work.method });
   }
   if (open.length > 0) {
-    const fields = { interrupted: interrupted.length, processesKilled: killed };
-    logger.info({ ...fields, accepted: accepted.length }, "took up what the last agent left");
+    const fields = { interrupted: interrupted.length, accepted: accepted.length };
+    logger.info(fields, "took up what the last agent left");
   }
 }
 

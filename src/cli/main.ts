@@ -1,7 +1,5 @@
 #!/usr/bin/env node
-import { runAgent } from "./agent.ts";
 import { agentProgram } from "./agent-options.ts";
-import { runController } from "./controller.ts";
 import { controllerProgram } from "./controller-options.ts";
 import { VERSION } from "./version.ts";
 
@@ -18,13 +16,14 @@ Options
   --version    Show the version.
 `;
 
+// Each program loads its own code only: an agent has no use for a Kubernetes client in its memory.
 const [command, ...argv] = process.argv.slice(2);
 switch (command) {
   case "controller":
-    process.exitCode = await runController(argv);
+    process.exitCode = await (await import("./controller.ts")).runController(argv);
     break;
   case "agent":
-    process.exitCode = await runAgent(argv);
+    process.exitCode = await (await import("./agent.ts")).runAgent(argv);
     break;
   case "--version":
     process.stdout.write(`${VERSION}\n`);

@@ -1,9 +1,10 @@
-import { readdir, readFile, writeFile } from "node:fs/promises";
+import { readdir, readFile } from "node:fs/promises";
 
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 
 import { startOwnControlPlane, type OwnControlPlane } from "../support/control-plane.ts";
 import { Fleet } from "../support/fleet.ts";
+import { applyGated, expectRanOnce } from "../support/gate.ts";
 import { recordedIn, timesRun } from "../support/truth.ts";
 
 let plane: OwnControlPlane;
@@ -17,67 +18,44 @@ afterAll(async () => {
   await plane[Symbol.asyncDispose]();
 });
 
-/** Declares a command that says when it has started and ends when the test lets it. */
-async function applyGated(name: string, node = "ship1"): Promise<{ open: () => Promise<void> }> {
-  const gate = `${fleet.dir}/${name}.gate`;
-  const script = recordedIn(
-    fleet.truthPath(name),
-    `until [ -e ${gate} ]; do sleep 0.1; done; echo done`,
-  );
-  await fleet.apply(name, { nodeName: node, method: "shellcommand", args: [script] });
-  await vi.waitFor(async () => expect(await timesRun(fleet.truthPath(name))).toBe(1), {
-    timeout: 30_000,
-    interval: 50,
-  });
-  return { open: () => writeFile(gate, "") };
-}
-
-async function expectRanOnce(name: string): Promise<void> {
-  expect(await fleet.completed(name)).toMatchObject({
-    phase: "Succeeded",
-    run: { started: "True", stdout: { text: "done\n" } },
-  });
-  expect(await timesRun(fleet.truthPath(name))).toBe(1);
-}
-
 describe("a command that runs while something is killed settles truthfully and has run once", () => {
   test("the controller, back before the command ends", async () => {
-    const gate = await applyGated("controller-back");
+    const gate = await applyGated(fleet, "controller-back");
     await fleet.controller.stop("SIGKILL");
     await fleet.controller.start();
     await gate.open();
-    await expectRanOnce("controller-back");
+    await expectRanOnce(fleet, "controller-back");
   });
 
   test("the controller, back after the command has ended", async () => {
-    const gate = await applyGated("controller-late");
+    const gate = await applyGated(fleet, "controller-late");
     await fleet.controller.stop("SIGKILL");
     await gate.open();
     const ended = async (): Promise<void> =>
       expect(await processesMentioning(fleet.truthPath("controller-late"))).toEqual([]);
     await vi.waitFor(ended, { timeout: 30_000, interval: 50 });
     await fleet.controller.start();
-    await expectRanOnce("controller-late");
+    await expectRanOnce(fleet, "controller-late");
   });
 
   test("the broker", async () => {
-    const gate = await applyGated("broker");
+    const gate = await applyGated(fleet, "broker");
     await plane.components["nats-server"].kill9();
     await gate.open();
     await plane.components["nats-server"].restart();
-    await expectRanOnce("broker");
+    await expectRanOnce(fleet, "broker");
   });
 
   test("the API server", async () => {
-    const gate = await applyGated("api-server");
+    const gate = await applyGated(fleet, "api-server");
     await plane.components["kube-apiserver"].kill9();
     await gate.open();
     await plane.components["kube-apiserver"].restart();
-    await expectRanOnce("api-server");
+    await expectRanOnce(fleet, "api-server");
   });
 
   test("all of the control plane at once", async () => {
-    const gate = await applyGated("everything");
+    const gate = await applyGated(fleet, "everything");
     await fleet.controller.stop("SIGKILL");
     await plane.components["nats-server"].kill9();
     await plane.components["kube-apiserver"].kill9();
@@ -87,11 +65,11 @@ describe("a command that runs while something is killed settles truthfully and h
     await plane.components["kube-apiserver"].restart();
     await plane.components["nats-server"].restart();
     await fleet.controller.start();
-    await expectRanOnce("everything");
+    await expectRanOnce(fleet, "everything");
   });
 
   test("the agent: the run is Interrupted, its processes are ended, and it is not run again", async () => {
-    await applyGated("agent", "ship2");
+    await applyGated(fleet, "agent", "ship2");
     await fleet.untilPhase("agent", "Running");
     await fleet.agent("ship2").stop("SIGKILL");
     await fleet.agent("ship2").start();
@@ -104,7 +82,7 @@ describe("a command that runs while something is killed settles truthfully and h
   });
 
   test("the agent, stopped in peace: the run is Interrupted as well", async () => {
-    await applyGated("agent-stopped", "ship2");
+    await applyGated(fleet, "agent-stopped", "ship2");
     await fleet.untilPhase("agent-stopped", "Running");
     await fleet.agent("ship2").stop("SIGTERM");
     await fleet.agent("ship2").start();

@@ -21,31 +21,67 @@ export type Status = EdgeCommand["status"];
  */
 export class Fleet implements AsyncDisposable {
   readonly namespace: string;
-  readonly controller: StewardProcess;
+  /** The first one leads, as long as nothing happens to it. */
+  readonly controllers: readonly StewardProcess[];
   readonly agents = new Map<string, StewardProcess>();
   readonly #cluster: Cluster;
   readonly #guardian: Guardian;
   readonly #access: FleetAccess;
 
-  static async start(cluster: Cluster, nodes: readonly string[]): Promise<Fleet> {
+  static async start(
+    cluster: Cluster,
+    nodes: readonly string[],
+    { controllers = 1 } = {},
+  ): Promise<Fleet> {
     const namespace = await cluster.createNamespace();
-    const fleet = new Fleet(cluster, namespace, await startGuardian());
+    const fleet = new Fleet(cluster, namespace, { guardian: await startGuardian(), controllers });
     await fleet.controller.start();
+    if (controllers > 1) await fleet.leaseHolder();
+    for (const standby of fleet.controllers.slice(1)) await standby.start();
     for (const node of nodes) await fleet.addAgent(node);
     await fleet.untilReady("True", nodes);
     return fleet;
   }
 
-  private constructor(cluster: Cluster, namespace: string, guardian: Guardian) {
+  private constructor(
+    cluster: Cluster,
+    namespace: string,
+    { guardian, controllers }: { readonly guardian: Guardian; readonly controllers: number },
+  ) {
     this.namespace = namespace;
     this.#cluster = cluster;
     this.#guardian = guardian;
     const { kubeconfigPath, natsUrl } = cluster;
     this.#access = { guardian, kubeconfigPath, natsUrl };
-    const serving = ["--namespace", namespace, "--node-grace-period", "4s"];
-    // Alone: a new controller need not wait for the lease of one that was killed.
-    const options = [...serving, "--no-leader-elect", "--log-level", "debug"];
-    this.controller = controllerProcess("controller", this.#access, options);
+    const serving = ["--namespace", namespace, "--node-grace-period", "4s", "--log-level", "debug"];
+    // One alone need not wait for the lease of one that was killed before it.
+    const options = controllers === 1 ? [...serving, "--no-leader-elect"] : serving;
+    this.controllers = Array.from({ length: controllers }, (_, index) =>
+      controllerProcess(
+        index === 0 ? "controller" : `controller-${index + 1}`,
+        this.#access,
+        options,
+      ),
+    );
+  }
+
+  get controller(): StewardProcess {
+    const [first] = this.controllers;
+    if (first === undefined) throw new Error("there is no controller");
+    return first;
+  }
+
+  /** Who leads; waits until it is somebody else than `previous`. */
+  async leaseHolder(previous = ""): Promise<string> {
+    const args = ["get", "lease", "steward-controller", "-o", "jsonpath={.spec.holderIdentity}"];
+    return vi.waitFor(
+      async () => {
+        const { stdout } = await this.tryKubectl(args);
+        expect(["", previous]).not.toContain(stdout);
+        return stdout;
+      },
+      { timeout: 90_000, interval: 200 },
+    );
   }
 
   /** Fresh for each fleet; tests keep their ground truth in it. */
@@ -143,7 +179,7 @@ export class Fleet implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     for (const agent of this.agents.values()) await agent.stop("SIGKILL");
-    await this.controller.stop("SIGKILL");
+    for (const controller of this.controllers) await controller.stop("SIGKILL");
     await this.#guardian[Symbol.asyncDispose]();
   }
 }

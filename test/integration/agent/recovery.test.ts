@@ -59,6 +59,19 @@ describe("a run that an earlier agent had started", () => {
     process.kill(other, "SIGKILL");
   });
 
+  test("is ended also while no controller answers: nobody keeps its time-out any more", async () => {
+    const { bootID } = await gatherFacts();
+    const runID = await leave({}, (tables, id) => {
+      tables.markStarting(id, bootID);
+      tables.markRunning(id, NOW);
+    });
+    const pid = leftover(runID);
+    world.controller.helloReply = () => undefined;
+    await world.startAgent();
+    await eventually(() => expect(isAlive(pid)).toBe(false));
+    expect(world.controller.results).toEqual([]);
+  });
+
   test("may or may not have begun, if nothing was recorded after the fork", async () => {
     const { bootID } = await gatherFacts();
     const runID = await leave({}, (tables, id) => tables.markStarting(id, bootID));

@@ -333,10 +333,10 @@ describe("what ran last is remembered over", () => {
   test("a run that waits, and changes its resource meanwhile", () => {
     const ran = take("waits", "a");
     end(ran, "True");
-    const waiting = take("waits", "b", { generation: 2, declared: 2 });
-    expect(take("waits", "b", { uid: second, takesOver: first })).toBe(waiting);
+    const later = take("waits", "b", { generation: 2, declared: 2 });
+    expect(take("waits", "b", { uid: second, takesOver: first })).toBe(later);
     expect(take("waits", "a", { uid: third, takesOver: second })).toBe(ran);
-    const { result } = tables.report(waiting);
+    const { result } = tables.report(later);
     expect(result).toMatchObject({ outcome: "Cancelled", started: "False", reason: "Replaced" });
   });
 });
