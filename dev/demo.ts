@@ -10,7 +10,7 @@ import { startGuardian } from "./controlplane/guard.ts";
 import { kubectlEnvironment } from "./controlplane/kubectl-environment.ts";
 import { run } from "./controlplane/run.ts";
 import { abortable, until } from "./controlplane/waiting.ts";
-import { agentProcess, controllerProcess, type StewardProcess } from "./fleet.ts";
+import { agentProcess, controllerProcess, type FleetAccess, type StewardProcess } from "./fleet.ts";
 import { Interrupted, interruption } from "./interruption.ts";
 import { LiveTable } from "./live-table.ts";
 
@@ -19,8 +19,10 @@ const usage = `Usage: npm run demo [-- options]
 Starts a control plane, a controller and the agents ship1, ship2 and factory1 on this machine, applies
 examples/ with kubectl and shows what becomes of it. Then it stays, for you to try things, until Ctrl-C.
 
-  --exit   end after the show; the exit status is 0 only if every outcome is the expected one
-  --help   this text
+  --exit            end after the show; the exit status is 0 only if every outcome is the expected one
+  --controllers N   start N controllers, of which one leads; with 2 or more, the leader is killed
+                    while commands run, and a standby takes over
+  --help            this text
 `;
 
 /** What each example is there to show: its phase in the end, with its exit code. */
@@ -44,14 +46,12 @@ interface Demo {
 async function main(): Promise<number> {
   const stop = interruption();
   try {
-    const { values } = parseArgs({
-      options: { exit: { type: "boolean" }, help: { type: "boolean" } },
-    });
-    if (values.help === true) {
+    const options = parseOptions(process.argv.slice(2));
+    if (options === undefined) {
       process.stdout.write(usage);
       return 0;
     }
-    return await demonstrate(stop, values.exit === true);
+    return await demonstrate(stop, options);
   } catch (thrown) {
     if (thrown instanceof Interrupted) return thrown.exitCode;
     say(thrown instanceof Error ? thrown.message : String(thrown));
@@ -59,7 +59,29 @@ async function main(): Promise<number> {
   }
 }
 
-async function demonstrate(stop: AbortController, exits: boolean): Promise<number> {
+interface Options {
+  readonly exits: boolean;
+  readonly controllers: number;
+}
+
+/** Undefined: help is asked for. */
+function parseOptions(args: readonly string[]): Options | undefined {
+  const { values } = parseArgs({
+    args: [...args],
+    options: {
+      exit: { type: "boolean", default: false },
+      controllers: { type: "string", default: "1" },
+      help: { type: "boolean", default: false },
+    },
+  });
+  if (values.help) return undefined;
+  if (!/^[1-5]$/.test(values.controllers)) {
+    throw new RangeError(`--controllers: got ${values.controllers}, expected a number from 1 to 5`);
+  }
+  return { exits: values.exit, controllers: Number(values.controllers) };
+}
+
+async function demonstrate(stop: AbortController, options: Options): Promise<number> {
   const { signal } = stop;
   say("Starting etcd, kube-apiserver, kube-controller-manager and nats-server…");
   await using plane = await startControlPlane({
@@ -71,8 +93,8 @@ async function demonstrate(stop: AbortController, exits: boolean): Promise<numbe
   await using guardian = await startGuardian();
   const demo = { plane, signal };
   const access = { guardian, kubeconfigPath: plane.kubeconfigPath, natsUrl: plane.natsUrl };
-  say("Starting the controller and the agents ship1, ship2 and factory1…");
-  await controllerProcess("controller", access, ["--node-grace-period", "4s"]).start();
+  const leader = await startControllers(demo, access, options.controllers);
+  say("Starting the agents ship1, ship2 and factory1…");
   const agents: StewardProcess[] = [];
   for (const node of ["ship1", "ship2", "factory1"]) {
     agents.push(await agentProcess(node, access, ["--hello-interval", "1s"]));
@@ -88,6 +110,12 @@ async function demonstrate(stop: AbortController, exits: boolean): Promise<numbe
 
   say("\n$ kubectl apply -f examples/");
   process.stdout.write(await kubectl(demo, ["apply", "-f", examples]));
+  if (options.controllers > 1) {
+    say(
+      `\n$ kill -9 ${leader.pid}    (the leader; a standby takes over when its lease has run out)`,
+    );
+    await leader.stop("SIGKILL");
+  }
   say("\n$ kubectl get edgecommands    (again and again, until all have ended)");
   await show(demo, async (settled) => {
     // All but its own command, and the one for a node that does not exist.
@@ -98,10 +126,30 @@ async function demonstrate(stop: AbortController, exits: boolean): Promise<numbe
   say("\n$ kubectl get edgecommands -o wide");
   process.stdout.write(await kubectl(demo, ["get", "edgecommands", "-o", "wide"]));
   const exitCode = judge(await outcomes(demo));
-  if (exits) return exitCode;
+  if (options.exits) return exitCode;
   invite(plane, guardian.dir);
   await abortable(new Promise<never>(() => undefined), signal);
   return exitCode;
+}
+
+/** Starts them one after the other, so that the first, which is given back, is the leader. */
+async function startControllers(
+  demo: Demo,
+  access: FleetAccess,
+  count: number,
+): Promise<StewardProcess> {
+  say(count === 1 ? "Starting the controller…" : `Starting ${count} controllers…`);
+  const flags = ["--node-grace-period", "4s"];
+  const leader = await controllerProcess("controller", access, flags).start();
+  await until(async () => {
+    const lease = ["get", "lease", "steward-controller", "--ignore-not-found"];
+    const holder = await kubectl(demo, [...lease, "-o", "jsonpath={.spec.holderIdentity}"]);
+    return holder !== "";
+  }, demo.signal);
+  for (let index = 2; index <= count; index += 1) {
+    await controllerProcess(`controller-${index}`, access, flags).start();
+  }
+  return leader;
 }
 
 async function untilReady(demo: Demo, status: string, nodes: readonly string[]): Promise<void> {
