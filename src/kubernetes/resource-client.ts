@@ -38,8 +38,8 @@ export interface ObjectVersion {
 /** Reads and writes of one namespaced resource. Objects come back without managedFields. */
 export interface ResourceClient<T extends KubernetesObject> {
   /**
-   * A quorum read. Undefined only on the server's word that this object is not there; a missing resource
-   * type or namespace throws, where the server says so (**it does not check the namespace of a GET**).
+   * A quorum read. Undefined only on the server's word that this object is not there, in a namespace that
+   * is; a missing resource type or namespace throws.
    */
   get(namespace: string, name: string): Promise<T | undefined>;
   create(object: NewObject<T>): Promise<T>;
@@ -63,9 +63,12 @@ export function createResourceClient<T extends KubernetesObject>(
         const { body } = await transport.request({ method: "GET", path });
         return toTypedObject<T>(resource, body);
       } catch (thrown) {
-        if (thrown instanceof ApiError && isObjectNotFound(thrown, resource, name))
-          return undefined;
-        throw thrown;
+        if (!(thrown instanceof ApiError) || !isObjectNotFound(thrown, resource, name))
+          throw thrown;
+        // The server answers the same for an object in a namespace that is not there, as in a cluster that
+        // is being rebuilt: that says nothing about the object.
+        await transport.request({ method: "GET", path: `/api/v1/namespaces/${namespace}` });
+        return undefined;
       }
     },
     create: async (object) => {

@@ -10,9 +10,17 @@ function clientThatThrows(thrown: Error): ReturnType<typeof createResourceClient
   return createResourceClient<Widget>({ request }, WIDGETS);
 }
 
+const missing = apiErrorFromStatus("GET /p", { code: 404, reason: "NotFound", details });
+
 test("an object is missing only on the word of the API server that this very object is", async () => {
-  const missing = apiErrorFromStatus("GET /p", { code: 404, reason: "NotFound", details });
-  await expect(clientThatThrows(missing).get("ns", "w")).resolves.toBeUndefined();
+  const request = ({ path }: { path: string }): Promise<{ status: number; body: unknown }> =>
+    path === "/api/v1/namespaces/ns" ? answerOk() : Promise.reject(missing);
+  const client = createResourceClient<Widget>({ request }, WIDGETS);
+  await expect(client.get("ns", "w")).resolves.toBeUndefined();
+});
+
+test("nothing is said of an object if its namespace is missing, or cannot be looked up", async () => {
+  await expect(clientThatThrows(missing).get("ns", "w")).rejects.toBe(missing);
 });
 
 test.each([
