@@ -7,7 +7,7 @@ import type { Clock } from "../runtime/clock.ts";
 import type { Logger } from "../runtime/logger.ts";
 import type { Random } from "../runtime/random.ts";
 import type { ControllerClock } from "./controller-clock.ts";
-import { NoticeLog } from "./notice-log.ts";
+import { NoticeLog } from "../runtime/notice-log.ts";
 import { Wakeup } from "./wakeup.ts";
 
 const HELLO_TIMEOUT_MS = 5_000;

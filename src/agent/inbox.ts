@@ -15,13 +15,13 @@ import {
   type SubjectParts,
 } from "../protocol/subjects.ts";
 import type { ErrorKernel } from "../runtime/errorkernel.ts";
-import { aborted } from "./aborted.ts";
+import { aborted } from "../runtime/aborted.ts";
 import { refusalOf, type Refused } from "./admission.ts";
 import type { ControllerClock } from "./controller-clock.ts";
 import type { DueRun } from "./dispatcher.ts";
 import type { Ledger } from "./ledger.ts";
 import type { Method } from "./methods/method.ts";
-import type { NoticeLog } from "./notice-log.ts";
+import type { NoticeLog } from "../runtime/notice-log.ts";
 import type { Readiness } from "./readiness.ts";
 import { rejectionOf } from "./rejection.ts";
 import { REPLACED, type EndCause } from "./run-end.ts";

@@ -1,5 +1,5 @@
 import type { DatabaseSync } from "node:sqlite";
-import { aborted } from "./aborted.ts";
+import { aborted } from "../runtime/aborted.ts";
 import { GroupCommit } from "./group-commit.ts";
 import { openLedgerFile } from "./ledger-file.ts";
 import { LedgerTables } from "./ledger-tables.ts";

@@ -9,7 +9,7 @@ import type { ErrorKernel } from "../runtime/errorkernel.ts";
 import type { Logger } from "../runtime/logger.ts";
 import type { Random } from "../runtime/random.ts";
 import { WorkQueue } from "../runtime/workqueue.ts";
-import { aborted } from "./aborted.ts";
+import { aborted } from "../runtime/aborted.ts";
 import type { Ledger } from "./ledger.ts";
 
 /** Results that wait for their receipt at the same time. */

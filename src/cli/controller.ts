@@ -8,6 +8,7 @@ import { waitForClusterID } from "../kubernetes/cluster-id.ts";
 import { Reflector } from "../kubernetes/reflector.ts";
 import { createResourceClient } from "../kubernetes/resource-client.ts";
 import { ResourceStore } from "../kubernetes/resource-store.ts";
+import { aborted } from "../runtime/aborted.ts";
 import { systemClock as clock } from "../runtime/clock.ts";
 import { ErrorKernel } from "../runtime/errorkernel.ts";
 import { Supervisor } from "../runtime/supervisor.ts";
@@ -172,11 +173,4 @@ function tally<T, K extends string>(
     counts[key] = (counts[key] ?? 0) + 1;
   }
   return counts;
-}
-
-function aborted(signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    if (signal.aborted) resolve();
-    signal.addEventListener("abort", () => resolve(), { once: true });
-  });
 }

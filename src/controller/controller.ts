@@ -5,6 +5,7 @@ import type { Bus } from "../protocol/bus.ts";
 import { HELLO_REQUEST, type Hello } from "../protocol/hello.ts";
 import { isNodeName } from "../protocol/names.ts";
 import { helloRequestSubject } from "../protocol/subjects.ts";
+import { aborted } from "../runtime/aborted.ts";
 import type { Clock } from "../runtime/clock.ts";
 import { errorMessage } from "../runtime/errors.ts";
 import type { Logger } from "../runtime/logger.ts";
@@ -298,11 +299,4 @@ export class Controller {
 
 function always(): boolean {
   return true;
-}
-
-function aborted(signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    signal.addEventListener("abort", () => resolve(), { once: true });
-    if (signal.aborted) resolve();
-  });
 }

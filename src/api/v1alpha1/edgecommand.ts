@@ -4,23 +4,7 @@ import { conditionList } from "../conditions.ts";
 import type { KubernetesObject } from "../meta.ts";
 import { LABEL_PATTERN, mapList, rules } from "../rules.ts";
 
-/** Phases of an EdgeCommand, for people; derived from the rest of the status, never read back. */
-export const PHASES = [
-  "Pending",
-  "WaitingForNode",
-  "Sent",
-  "Accepted",
-  "Running",
-  "Succeeded",
-  "Failed",
-  "TimedOut",
-  "Rejected",
-  "Interrupted",
-  "Expired",
-  "Cancelled",
-] as const;
-export type Phase = (typeof PHASES)[number];
-
+/** How a run can end. */
 export const OUTCOMES = [
   "Succeeded",
   "Failed",
@@ -31,6 +15,17 @@ export const OUTCOMES = [
   "Cancelled",
 ] as const;
 export type Outcome = (typeof OUTCOMES)[number];
+
+/** Phases of an EdgeCommand, for people; derived from the rest of the status, never read back. */
+export const PHASES = [
+  "Pending",
+  "WaitingForNode",
+  "Sent",
+  "Accepted",
+  "Running",
+  ...OUTCOMES,
+] as const;
+export type Phase = (typeof PHASES)[number];
 
 /** What args, env and stdin may come to together, in characters: the message must fit NATS's 1 MiB. */
 const MAX_WORK_CHARACTERS = 98_304;

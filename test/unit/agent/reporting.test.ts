@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import { ErrorEvents } from "../../../src/agent/error-events.ts";
 import { MethodError } from "../../../src/agent/method-error.ts";
-import { NoticeLog } from "../../../src/agent/notice-log.ts";
+import { NoticeLog } from "../../../src/runtime/notice-log.ts";
 import { decodeMessage } from "../../../src/protocol/envelope.ts";
 import { errorEventMessage } from "../../../src/protocol/error-event.ts";
 import { FakeClock } from "../../support/fake-clock.ts";

@@ -1,4 +1,4 @@
-import type { Logger } from "../runtime/logger.ts";
+import type { Logger } from "./logger.ts";
 
 /** So many different notices are told apart; the others share one count. */
 const MAX_KINDS = 256;
