@@ -1,0 +1,52 @@
+import { readFile } from "node:fs/promises";
+import { fileURLToPath } from "node:url";
+
+import { expect, test } from "vitest";
+
+import { startGuardian } from "../../dev/controlplane/guard.ts";
+import { agentProcess, controllerProcess } from "../../dev/fleet.ts";
+import { startOwnControlPlane } from "../support/control-plane.ts";
+
+const rbac = fileURLToPath(new URL("../../examples/rbac/controller.yaml", import.meta.url));
+
+test("the rights in examples/rbac are all that a controller needs", async () => {
+  await using plane = await startOwnControlPlane();
+  await using guardian = await startGuardian();
+  const kubectl = async (...args: string[]): Promise<string> => {
+    const { code, stdout, stderr } = await plane.kubectl(args);
+    expect(stderr).toBe("");
+    expect(code).toBe(0);
+    return stdout;
+  };
+  await kubectl("create", "namespace", "steward");
+  await kubectl("create", "serviceaccount", "controller", "-n", "steward");
+  await kubectl("apply", "-f", rbac);
+  const token = (await kubectl("create", "token", "controller", "-n", "steward")).trim();
+  const kubeconfigPath = await plane.writeKubeconfig({ user: "controller", token });
+
+  const access = { guardian, kubeconfigPath, natsUrl: plane.natsUrl };
+  const flags = ["--lease-namespace", "steward", "--log-level", "debug"];
+  const controller = await controllerProcess("controller", access, flags).start();
+  const agent = await (await agentProcess("ship1", access, ["--hello-interval", "1s"])).start();
+  for (const [name, args] of [
+    ["good", "true"],
+    ["bad", "exit 3"],
+  ]) {
+    const spec = { nodeName: "ship1", method: "shellcommand", args: [args] };
+    const manifest = {
+      apiVersion: "steward.dev/v1alpha1",
+      kind: "EdgeCommand",
+      metadata: { name },
+      spec,
+    };
+    const applied = await plane.kubectl(["apply", "-f", "-"], { stdin: JSON.stringify(manifest) });
+    expect(applied.code).toBe(0);
+  }
+  await kubectl("wait", "--for=condition=Completed", "ec", "--all", "--timeout=60s");
+  await expect
+    .poll(() => kubectl("get", "events.events.k8s.io", "-o", "name"), { timeout: 20_000 })
+    .not.toBe("");
+  await agent.stop("SIGTERM");
+  expect(await controller.stop("SIGTERM")).toEqual({ code: 0, signal: null });
+  expect(await readFile(controller.logPath, "utf8")).not.toMatch(/forbidden|Forbidden|"code":403/);
+});
