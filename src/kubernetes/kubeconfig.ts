@@ -79,7 +79,18 @@ export async function credentialsFrom(config: KubeConfig): Promise<Credentials> 
   } catch (cause) {
     throw new KubeconfigError("cannot get the credentials of the kubeconfig", { cause });
   }
-  return { headers: headersOf(options), tls: tlsOf(options) };
+  const headers = headersOf(options);
+  if (lacksToken(config, headers)) throw new KubeconfigError("the token file is empty");
+  return { headers, tls: tlsOf(options) };
+}
+
+/**
+ * A token file that is empty while somebody writes it. client-node then sends no token at all, which a
+ * server that knows anonymous users answers with 403, so that nobody would look at the file again.
+ */
+function lacksToken(config: KubeConfig, headers: Readonly<Record<string, string>>): boolean {
+  const provider = config.getCurrentUser()?.authProvider?.name;
+  return provider === "tokenFile" && !/^Bearer ./.test(headers["authorization"] ?? "");
 }
 
 function headersOf(options: RequestOptions): Record<string, string> {

@@ -12,10 +12,12 @@ function clientThatThrows(thrown: Error): ReturnType<typeof createResourceClient
 
 const missing = apiErrorFromStatus("GET /p", { code: 404, reason: "NotFound", details });
 
+function onlyTheNamespace({ path }: { path: string }): Promise<{ status: number; body: unknown }> {
+  return path === "/api/v1/namespaces/ns" ? answerOk() : Promise.reject(missing);
+}
+
 test("an object is missing only on the word of the API server that this very object is", async () => {
-  const request = ({ path }: { path: string }): Promise<{ status: number; body: unknown }> =>
-    path === "/api/v1/namespaces/ns" ? answerOk() : Promise.reject(missing);
-  const client = createResourceClient<Widget>({ request }, WIDGETS);
+  const client = createResourceClient<Widget>({ request: onlyTheNamespace }, WIDGETS);
   await expect(client.get("ns", "w")).resolves.toBeUndefined();
 });
 
