@@ -143,20 +143,24 @@ export class LedgerTables {
     ).run(lastRan ?? null, runID);
   }
 
-  raiseGeneration(runID: string, generation: number): void {
-    this.#sql("UPDATE runs SET generation = ? WHERE run_id = ? AND generation < ?").run(
-      generation,
-      runID,
-      generation,
-    );
+  /**
+   * The run takes the generation of the command if that is higher, and while it waits, its terms: what has
+   * been started keeps those it was started with.
+   */
+  renew(runID: string, { generation, terms }: Pick<Command, "generation" | "terms">): void {
+    this.#sql(
+      `UPDATE runs SET generation = ?, terms = iif(state = 'Accepted', ?, terms)
+       WHERE run_id = ? AND generation < ?`,
+    ).run(generation, JSON.stringify(terms), runID, generation);
   }
 
   /** Gives a run to the resource of the command, which is owed its result anew. */
   adopt(runID: string, command: Command): void {
     this.#sql(
-      `UPDATE runs SET uid = ?, generation = ?, declared = ?, adopted = 1, receipted = 0
+      `UPDATE runs SET uid = ?, generation = ?, declared = ?, adopted = 1, receipted = 0,
+                       terms = iif(state = 'Accepted', ?, terms)
        WHERE run_id = ?`,
-    ).run(command.uid, command.generation, command.declared, runID);
+    ).run(command.uid, command.generation, command.declared, JSON.stringify(command.terms), runID);
   }
 
   retire(namespace: string, name: string, uid: string): void {

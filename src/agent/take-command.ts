@@ -37,7 +37,7 @@ export function takeCommand(tables: LedgerTables, taking: Taking): Taken {
     case "takeoverNeeded":
       return nothingBut(refused(decision.kind, row));
     case "known":
-      return known(tables, row, decision.generation);
+      return known(tables, row, command);
     case "adopt":
       return adopt(tables, taking, { row, decision });
     case "newRun":
@@ -52,9 +52,9 @@ function refused(answer: "superseded" | "nodeIsAhead" | "takeoverNeeded", row?: 
   return { answer, row: { uid, generation } };
 }
 
-function known(tables: LedgerTables, row: Row | undefined, generation: number): Taken {
+function known(tables: LedgerTables, row: Row | undefined, command: Command): Taken {
   const { runID } = existing(row).run;
-  tables.raiseGeneration(runID, generation);
+  tables.renew(runID, command);
   return nothingBut({ answer: "known", run: tables.report(runID) });
 }
 

@@ -15,6 +15,8 @@ import type { Compiled } from "./program.ts";
 /** What the controller is connected to. */
 export interface Connections extends AsyncDisposable {
   readonly transport: Transport;
+  /** For the lease alone: its renewals must not queue behind anything. */
+  readonly leaseTransport: Transport;
   readonly bus: NatsBus;
   readonly events: EventRecorder;
   readonly logger: Logger;
@@ -35,15 +37,15 @@ export async function connectController(
   { logger, clock, random, metrics }: Surroundings,
 ): Promise<Connections> {
   await using stack = new AsyncDisposableStack();
-  const transport = stack.use(
-    await createTransport({
-      ...(options.kubeconfig === undefined ? {} : { kubeconfigPath: options.kubeconfig }),
-      logger,
-      clock,
-      recorder: metrics.kubernetes,
-      userAgent: "steward-controller",
-    }),
-  );
+  const transportOptions = {
+    ...(options.kubeconfig === undefined ? {} : { kubeconfigPath: options.kubeconfig }),
+    logger,
+    clock,
+    recorder: metrics.kubernetes,
+    userAgent: "steward-controller",
+  };
+  const transport = stack.use(await createTransport(transportOptions));
+  const leaseTransport = stack.use(await createTransport(transportOptions));
   logger.info({ server: transport.server }, "using the Kubernetes API");
   const bus = stack.use(
     connectBus({
@@ -74,6 +76,7 @@ export async function connectController(
   const all = stack.move();
   return {
     transport,
+    leaseTransport,
     bus,
     events,
     logger,

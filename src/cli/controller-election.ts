@@ -28,9 +28,10 @@ export function electionFor(
   lead: (signal: AbortSignal) => Promise<void>,
 ): Election {
   if (!options.leaderElect) return { isLeader: true, health: [], run: lead };
-  const { transport } = connections;
+  const { leaseTransport: transport } = connections;
   const elector = new LeaderElector({
     ...connections,
+    transport,
     namespace: options.leaseNamespace ?? options.namespace ?? transport.namespace,
     name: LEASE_NAME,
     identity: `${hostname()}_${randomUUID()}`,

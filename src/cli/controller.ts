@@ -10,6 +10,7 @@ import { createResourceClient } from "../kubernetes/resource-client.ts";
 import { ResourceStore } from "../kubernetes/resource-store.ts";
 import { aborted } from "../runtime/aborted.ts";
 import { systemClock as clock } from "../runtime/clock.ts";
+import { errorMessage } from "../runtime/errors.ts";
 import { ErrorKernel } from "../runtime/errorkernel.ts";
 import { Supervisor } from "../runtime/supervisor.ts";
 import { cacheCheck, brokerCheck } from "../telemetry/checks.ts";
@@ -20,7 +21,7 @@ import { connectController, type Connections } from "./controller-connections.ts
 import { controllerProgram } from "./controller-options.ts";
 import { electionFor, type Election } from "./controller-election.ts";
 import type { Compiled } from "./program.ts";
-import { EXIT_FAILURE, start, stopSignal } from "./start.ts";
+import { EXIT_FAILURE, start, stopSignal, type Start } from "./start.ts";
 import { VERSION } from "./version.ts";
 
 const random = Math.random;
@@ -48,7 +49,15 @@ const errors: StoreErrors = {
 export async function runController(argv: readonly string[]): Promise<number> {
   const started = start(controllerProgram, argv, ({ logLevel }) => logLevel);
   if (typeof started === "number") return started;
-  const { options, logger } = started;
+  try {
+    return await run(started);
+  } catch (thrown) {
+    started.logger.error({ err: thrown }, `the controller cannot start: ${errorMessage(thrown)}`);
+    return EXIT_FAILURE;
+  }
+}
+
+async function run({ options, logger }: Start<typeof controllerProgram.options>): Promise<number> {
   const stop = stopSignal(logger);
   let exitCode = 0;
   const metrics = createMetrics({ version: VERSION, clock });
@@ -64,7 +73,10 @@ export async function runController(argv: readonly string[]): Promise<number> {
       stop.abort();
     },
   });
-  await using connections = await connectController(options, { logger, clock, random, metrics });
+  await using stack = new AsyncDisposableStack();
+  const connections = stack.use(
+    await connectController(options, { logger, clock, random, metrics }),
+  );
   const supervisor = new Supervisor({ clock, random, kernel });
   const election = electionFor(options, connections, metrics, async (signal) => {
     const { transport } = connections;
@@ -73,7 +85,7 @@ export async function runController(argv: readonly string[]): Promise<number> {
     if (clusterID !== undefined) await controller.run(signal, clusterID);
   });
   const { commands, nodes, controller } = compose(options, connections, { metrics, election });
-  await using server = await startHttpServer({
+  const server = await startHttpServer({
     host: options.httpHost,
     port: options.httpPort,
     portOption: "--http-port",
@@ -86,7 +98,7 @@ export async function runController(argv: readonly string[]): Promise<number> {
     ],
     logger,
   });
-  logger.info({ ...server.address }, "serving /healthz, /readyz and /metrics");
+  stack.use(server);
   supervisor.start("event-loop-watchdog", (signal) => watchdog.run(signal));
   supervisor.start("watch/edgecommands", (signal) => commands.run(signal));
   supervisor.start("watch/edgenodes", (signal) => nodes.run(signal));

@@ -16,14 +16,15 @@ Options
   --version    Show the version.
 `;
 
-// Each program loads its own code only: an agent has no use for a Kubernetes client in its memory.
+// When a program has ended, it has: nothing that it could not end (a child in the kernel's hands, say) keeps
+// the process. Each program loads its own code only: an agent has no use for a Kubernetes client in its memory.
 const [command, ...argv] = process.argv.slice(2);
 switch (command) {
   case "controller":
-    process.exitCode = await (await import("./controller.ts")).runController(argv);
+    process.exit(await (await import("./controller.ts")).runController(argv));
     break;
   case "agent":
-    process.exitCode = await (await import("./agent.ts")).runAgent(argv);
+    process.exit(await (await import("./agent.ts")).runAgent(argv));
     break;
   case "--version":
     process.stdout.write(`${VERSION}\n`);

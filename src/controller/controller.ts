@@ -9,6 +9,7 @@ import { aborted } from "../runtime/aborted.ts";
 import type { Clock } from "../runtime/clock.ts";
 import { errorMessage } from "../runtime/errors.ts";
 import type { Logger } from "../runtime/logger.ts";
+import { Semaphore } from "../runtime/semaphore.ts";
 import type { Random } from "../runtime/random.ts";
 import { WorkQueue } from "../runtime/workqueue.ts";
 import { Exchanges } from "./edgecommand/exchanges.ts";
@@ -32,6 +33,7 @@ import { Rejections } from "./rejections.ts";
 
 /** How many resources of one kind are worked on at once. */
 const CONCURRENCY = 16;
+const MAX_REGISTRATIONS = 8;
 const HELLO_REQUEST_INTERVAL_MS = 5_000;
 
 export interface ControllerOptions {
@@ -94,6 +96,10 @@ export class Controller {
     const key = objectKey(node.metadata);
     if (!deleted) this.#directory.observe(node);
     const sharers = deleted ? this.#directory.forget(node) : [];
+    if (deleted && sharers.length === 0) {
+      this.#registry.forget(node.metadata.name);
+      this.#askedForHello.delete(node.metadata.name);
+    }
     if (!this.#running) return;
     for (const each of [key, ...sharers]) this.#nodeQueue.add(each);
     const isStranger = this.#registry.get(node.metadata.name) === undefined;
@@ -207,6 +213,7 @@ export class Controller {
       directory: this.#directory,
       registry: this.#registry,
       rejections: this.#rejections,
+      registrations: { underWay: new Map(), limit: new Semaphore(MAX_REGISTRATIONS) },
       onHello: (key, hello) => {
         this.#heard(key, hello);
       },

@@ -24,7 +24,7 @@ export class ObjectCache<T extends KubernetesObject> {
   #resourceVersion: string | undefined;
   /** Where `observe` ran ahead of what was told: what was told, undefined where nothing was. */
   readonly #told = new Map<string, T | undefined>();
-  readonly #observedWhileListing = new Set<string>();
+  #observedWhileListing: Set<string> | undefined;
 
   get size(): number {
     return this.#objects.size;
@@ -80,12 +80,12 @@ export class ObjectCache<T extends KubernetesObject> {
     }
     if (!this.#told.has(key)) this.#told.set(key, known);
     this.#objects.set(key, object);
-    this.#observedWhileListing.add(key);
+    this.#observedWhileListing?.add(key);
   }
 
   /** Must precede the request whose answer goes to `replace`. */
   beginList(): void {
-    this.#observedWhileListing.clear();
+    this.#observedWhileListing = new Set();
   }
 
   /**
@@ -103,7 +103,7 @@ export class ObjectCache<T extends KubernetesObject> {
     }
     this.#objects = listed;
     this.#resourceVersion = resourceVersion;
-    this.#observedWhileListing.clear();
+    this.#observedWhileListing = undefined;
     return changes;
   }
 
@@ -117,7 +117,7 @@ export class ObjectCache<T extends KubernetesObject> {
   /** Puts newer versions of listed objects into the list; returns what was created after it. */
   #takeOverObserved(listed: Map<string, T>, resourceVersion: string): T[] {
     const created: T[] = [];
-    for (const key of this.#observedWhileListing) {
+    for (const key of this.#observedWhileListing ?? []) {
       const observed = this.#objects.get(key);
       if (observed === undefined) continue;
       const inList = listed.get(key);

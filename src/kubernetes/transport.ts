@@ -83,6 +83,7 @@ export interface TransportOptions {
 
 const REQUEST_TIMEOUT_MS = 30_000;
 const MAX_CONNECTIONS = 32;
+const CLOSE_TIMEOUT_MS = 5_000;
 
 /** Reads the kubeconfig; connects with the first request. Throws KubeconfigError. */
 export async function createTransport(options: TransportOptions): Promise<Transport> {
@@ -166,7 +167,10 @@ class HttpTransport implements Transport {
   async close(): Promise<void> {
     const idle = Promise.withResolvers<void>();
     this.#onIdle = idle.resolve;
-    if (this.#inProgress > 0) await idle.promise;
+    const waited = new AbortController();
+    const limit = this.#clock.sleep(CLOSE_TIMEOUT_MS, waited.signal);
+    if (this.#inProgress > 0) await Promise.race([idle.promise, limit]);
+    waited.abort();
     await this.#connections.destroy();
   }
 

@@ -97,7 +97,7 @@ function afterAck(ack: Ack, context: OfferContext, again: Again): Answered {
     case "nodeIsAhead":
       // What was sent may have been out of date: only a live read right before it proves otherwise.
       return context.readLive
-        ? { exchange: { ahead: { generation: ack.row.generation } } }
+        ? { exchange: { ahead: { kind: ack.answer, generation: ack.row.generation } } }
         : { exchange: { dueAt: 0 } };
     case "refused":
       return {

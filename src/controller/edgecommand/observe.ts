@@ -30,8 +30,8 @@ export interface Exchange {
   readonly confirmed: boolean;
   /** There is reason to think that `report` is no longer so: the node is to be asked again. */
   readonly isStale: boolean;
-  /** The node has a later state of this resource than the cluster. */
-  readonly ahead?: { readonly generation: number };
+  /** The node has a later state of this resource than the cluster, or has given its row to another uid. */
+  readonly ahead?: { readonly kind: "nodeIsAhead" | "superseded"; readonly generation: number };
 }
 
 export const NEW_EXCHANGE: Exchange = {

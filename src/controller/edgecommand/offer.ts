@@ -5,6 +5,7 @@ import { commandMessage } from "../../protocol/command.ts";
 import { decodeMessage, encodeMessage, MalformedMessageError } from "../../protocol/envelope.ts";
 import { commandSubject } from "../../protocol/subjects.ts";
 import type { Clock } from "../../runtime/clock.ts";
+import type { Semaphore } from "../../runtime/semaphore.ts";
 import { errorMessage } from "../../runtime/errors.ts";
 import type { CommandRecorder, ResourceStore } from "../ports.ts";
 import type { OfferOutcome } from "./answer.ts";
@@ -18,6 +19,8 @@ export interface OfferDeps {
   readonly bus: Bus;
   readonly clock: Clock;
   readonly mayAct: () => boolean;
+  /** Bounds the live reads: after an outage every open command wants one. */
+  readonly liveReads: Semaphore;
   readonly recorder?: CommandRecorder | undefined;
 }
 
@@ -40,7 +43,9 @@ export async function makeOffer(deps: OfferDeps, offer: Offer): Promise<OfferOut
 
 async function send(deps: OfferDeps, offer: Offer): Promise<OfferOutcome> {
   if (offer.readLive) {
-    const obstacle = await obstacleToSending(deps.commands, offer.command);
+    const obstacle = await deps.liveReads.run(() =>
+      obstacleToSending(deps.commands, offer.command),
+    );
     if (obstacle !== undefined) return obstacle;
   }
   if (!deps.mayAct()) return { kind: "changed" };

@@ -42,7 +42,9 @@ export function plan(observed: Observed): Plan {
   const mustWrite =
     declared.mustBeWritten || runs.run.outcome !== undefined || observed.reports.length > 0;
   return {
-    ...(mustWrite || isSettled(progress, observed) ? write(observed, runs, progress) : {}),
+    ...(mustWrite || isSettled(runs.run, progress, observed)
+      ? write(observed, runs, progress)
+      : {}),
     ...(offer === undefined ? {} : { offer }),
     ...requeue(runs.run, progress, observed),
   };
@@ -56,15 +58,21 @@ function withReports(declared: Runs, observed: Observed): Runs {
   return runs;
 }
 
-/** Expired is said of a run only while no node has said that it accepted it. */
+/** Expired is said of a run only while no node has said that it accepted it, and its deadline is past. */
 function expired(run: RunStatus, observed: Observed): RunStatus {
-  const remaining = untilDeadline(run, observed);
-  if (remaining === undefined || remaining > 0 || run.outcome !== undefined) return run;
   if (run.acceptedAt !== undefined) return run;
+  const { declared, revision, requestedAt } = run;
+  const remaining = untilDeadline(run, observed);
+  if (remaining === undefined || remaining > 0) {
+    // It had expired, and whoever extended the deadline wants it after all.
+    const { reason, message } = run;
+    return run.outcome === undefined ? run : { declared, revision, requestedAt, reason, message };
+  }
+  if (run.outcome !== undefined) return run;
   return {
-    declared: run.declared,
-    revision: run.revision,
-    requestedAt: run.requestedAt,
+    declared,
+    revision,
+    requestedAt,
     finishedAt: iso(observed.now),
     started: "Unknown",
     outcome: "Expired",
@@ -123,17 +131,7 @@ function waiting({ command, node }: Observed): Progress | undefined {
 
 function sent({ brokerDownMs, exchange }: Observed): Progress {
   const phase = "Sent";
-  if (exchange.ahead !== undefined) {
-    return {
-      phase,
-      reason: "NodeIsAhead",
-      message:
-        `The node knows this resource at generation ${exchange.ahead.generation} or later, the cluster ` +
-        "does not: was etcd restored from a backup? Nothing is sent until the resource is edited " +
-        "beyond that generation; a command under a new name is sent at once.",
-      stalled: true,
-    };
-  }
+  if (exchange.ahead !== undefined) return behindItsNode(exchange.ahead);
   if (brokerDownMs !== undefined) {
     return {
       phase,
@@ -143,19 +141,40 @@ function sent({ brokerDownMs, exchange }: Observed): Progress {
   }
   const { failure } = exchange;
   if (failure !== undefined) return { phase, reason: failure.reason, message: failure.message };
+  const message =
+    exchange.tries === 0
+      ? "It is about to be sent."
+      : "It is sent; the node has not acknowledged it yet.";
+  return { phase, reason: "AwaitingAck", message };
+}
+
+/** The cluster went back in time: nothing is sent until a person has looked. */
+function behindItsNode({ kind, generation }: NonNullable<Exchange["ahead"]>): Progress {
+  const restored = "Was etcd restored from a backup? Nothing is sent.";
+  if (kind === "superseded") {
+    return {
+      phase: "Sent",
+      reason: "Superseded",
+      message: `The node knows a later resource of this name than the cluster does. ${restored} Delete it and create it again, or create it under a new name.`,
+      stalled: true,
+    };
+  }
   return {
-    phase,
-    reason: "AwaitingAck",
-    message: "It is sent; the node has not acknowledged it yet.",
+    phase: "Sent",
+    reason: "NodeIsAhead",
+    message: `The node knows this resource at generation ${generation} or later, the cluster does not. ${restored} Edit it beyond that generation, or create it under a new name.`,
+    stalled: true,
   };
 }
 
 /** Whether progress has lasted long enough, or is of a kind that will, to be worth a write. */
-function isSettled(progress: Progress | undefined, observed: Observed): boolean {
+function isSettled(run: RunStatus, progress: Progress | undefined, observed: Observed): boolean {
   if (progress === undefined || progress.phase === "WaitingForNode") return true;
-  const { brokerDownMs, exchange, monotonic } = observed;
+  const { brokerDownMs, exchange, monotonic, node } = observed;
   if (progress.stalled === true) return true;
   if (brokerDownMs !== undefined) return brokerDownMs >= SETTLE_MS;
+  // Nothing is asked of a node that is away: what it has accepted is as it was.
+  if (run.acceptedAt !== undefined && node.kind !== "present") return true;
   if (exchange.firstTryAt === undefined || monotonic < exchange.firstTryAt + SETTLE_MS)
     return false;
   return !needsConfirmation(exchange) || exchange.failure !== undefined;

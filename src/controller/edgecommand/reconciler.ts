@@ -4,6 +4,7 @@ import { revisionOf } from "../../api/v1alpha1/revision.ts";
 import type { Bus } from "../../protocol/bus.ts";
 import type { Clock } from "../../runtime/clock.ts";
 import type { Logger } from "../../runtime/logger.ts";
+import { Semaphore } from "../../runtime/semaphore.ts";
 import type { Random } from "../../runtime/random.ts";
 import type { CommandRecorder, EventRecorder, ResourceStore, StoreErrors } from "../ports.ts";
 import { afterOffer } from "./answer.ts";
@@ -16,6 +17,7 @@ import type { PendingReport, PendingReports } from "./reports.ts";
 import { isFirm } from "./run.ts";
 import { unreadableStatus } from "./status.ts";
 
+const MAX_LIVE_READS = 16;
 const NO_ROOM_DELAY_MS = 10_000;
 
 /** What a command asks of the nodes' side of the controller. */
@@ -51,6 +53,7 @@ export interface EdgeCommandReconcilerOptions {
  */
 export class EdgeCommandReconciler {
   readonly #options: EdgeCommandReconcilerOptions;
+  readonly #liveReads = new Semaphore(MAX_LIVE_READS);
 
   constructor(options: EdgeCommandReconcilerOptions) {
     this.#options = options;
@@ -74,6 +77,7 @@ export class EdgeCommandReconciler {
     await this.#settleForeign(key, foreign);
     const problem = unreadable(command);
     if (problem !== undefined) {
+      this.#options.reports.settle(key, mine);
       await this.#refuseToRead(command, problem);
       return false;
     }
@@ -170,12 +174,15 @@ export class EdgeCommandReconciler {
       takesOver: exchange.takesOver,
       now: clock.now(),
     };
-    const outcome = await makeOffer(this.#options, {
-      command,
-      to,
-      readLive,
-      isRepeated: observed.exchange.tries > 0,
-    });
+    const outcome = await makeOffer(
+      { ...this.#options, liveReads: this.#liveReads },
+      {
+        command,
+        to,
+        readLive,
+        isRepeated: observed.exchange.tries > 0,
+      },
+    );
     const context = { exchange, readLive, monotonic: clock.monotonic(), random };
     const after = afterOffer(outcome, context);
     exchanges.update(key, metadata, { inFlight: false, ...after.exchange });
@@ -201,7 +208,12 @@ export class EdgeCommandReconciler {
     const [first] = foreign;
     if (first === undefined) return;
     const { commands, requeue } = this.#options;
-    const live = await commands.getLive(first.report.namespace, first.report.name);
+    const { namespace, name } = first.report;
+    const live = await commands.getLive(namespace, name).catch((thrown: unknown) => {
+      // No word from the API server, no receipt. They are not held either: their nodes repeat them.
+      this.#options.reports.settle(key, foreign);
+      throw thrown;
+    });
     const orphaned = foreign.filter(({ report }) => report.uid !== live?.metadata.uid);
     this.#settle(key, orphaned, "orphaned");
     if (orphaned.length === foreign.length) return;

@@ -50,8 +50,6 @@ export function declaredRuns(
 export function withReport(runs: Runs, report: RunReport): Runs {
   if (!isCurrent(runs.run, report)) return { run: runs.run, history: withPast(runs, report) };
   if (isFirm(runs.run)) return runs;
-  // An end that may still be corrected is corrected by an end, not by a run that goes on.
-  if (runs.run.outcome !== undefined && report.result === undefined) return runs;
   // What an earlier report of the same run, not known as this one's then, put into the history.
   const history = runs.history.filter(({ runID }) => runID !== report.runID);
   return { run: reportedRun(runs.run, report), history };
@@ -120,15 +118,26 @@ function reportedRun(run: RunStatus, report: RunReport): RunStatus {
       message: isRunning ? "The node runs it." : "The node has it in its journal.",
     };
   }
-  return { ...base, ...finished(result, report) };
+  return { ...base, ...finished(result, report, ranBefore(result, report, requestedAt)) };
+}
+
+/**
+ * Whether an adopted run really ran before its present resource: it may have been adopted while it waited.
+ * Resources have their creation in whole seconds.
+ */
+function ranBefore(result: RunResult, report: RunReport, requestedAt: string): boolean {
+  const ranAt = result.startedAt ?? report.startedAt;
+  if (!report.adopted || result.started === "False") return false;
+  return Date.parse(ranAt ?? result.finishedAt) < Date.parse(requestedAt) + 1_000;
 }
 
 function finished(
   result: RunResult,
   report: RunReport,
+  alreadyRan: boolean,
 ): Omit<RunStatus, "declared" | "revision" | "requestedAt"> {
   const { durationMs, stdout, stderr, message, startedAt = report.startedAt, ...rest } = result;
-  const text = report.adopted ? alreadyRan(result) : message;
+  const text = alreadyRan ? alreadyRanMessage(result) : message;
   return {
     ...rest,
     ...(startedAt === undefined ? {} : { startedAt }),
@@ -136,15 +145,12 @@ function finished(
     ...(stdout === undefined ? {} : { stdout: { ...stdout, text: safeText(stdout.text) } }),
     ...(stderr === undefined ? {} : { stderr: { ...stderr, text: safeText(stderr.text) } }),
     summary: summaryOf(result),
-    reason: report.adopted ? "AlreadyRan" : result.reason,
+    reason: alreadyRan ? "AlreadyRan" : result.reason,
     message: cutText(safeText(text), 1024),
   };
 }
 
-function alreadyRan(result: RunResult): string {
-  if (result.started === "False") {
-    return `${result.message} That was for an earlier resource of this name, and it never started.`;
-  }
+function alreadyRanMessage(result: RunResult): string {
   return (
     `It ran under an earlier resource of this name and ended at ${result.finishedAt}; creating the ` +
     "resource again does not run it again. To run it again, change what it runs, or create it under a " +

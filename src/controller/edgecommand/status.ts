@@ -98,7 +98,8 @@ function claims(run: RunStatus, progress: Progress | undefined): ConditionClaim[
 type Text = Pick<ConditionClaim, "reason" | "message">;
 
 function ended(run: RunStatus, outcome: Outcome, text: Text): ConditionClaim[] {
-  const ready = READY[outcome];
+  // Cancelled as wanted, unless that was for an earlier resource: this one wants it and it did not finish.
+  const ready = READY[outcome] && !(outcome === "Cancelled" && run.reason === "AlreadyRan");
   const succeeded = outcome === "Succeeded";
   return [
     { type: "Accepted", ...acceptance(run) },

@@ -47,15 +47,10 @@ export class NodeDirectory {
       return { kind: "conflict", message: conflictMessage(name) };
     }
     const entry = this.#registry.get(name);
-    if (entry?.namespace !== namespace) {
-      return { kind: "away", message: `Node "${name}" has not said hello to this controller.` };
-    }
-    if (this.#registry.remainingMs(name, monotonic) === 0) {
-      const message = entry.unreachable
-        ? `Node "${name}" is not connected to the broker.`
-        : `Node "${name}" has been silent for longer than the grace period.`;
-      return { kind: "away", message };
-    }
+    const isHeard =
+      entry?.namespace === namespace && this.#registry.remainingMs(name, monotonic) > 0;
+    // One text, whoever says it and for whichever reason: a new controller must not rewrite every status.
+    if (!isHeard) return { kind: "away", message: `Nothing is heard of node "${name}".` };
     const { session, ledgerID } = node.status;
     const isRecorded = session?.id === entry.sessionID && ledgerID === entry.ledgerID;
     return isRecorded ? { kind: "present", sessionID: entry.sessionID } : { kind: "arriving" };

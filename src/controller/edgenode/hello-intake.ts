@@ -16,11 +16,19 @@ import { eventsOfAllNodes, isReplyTo, nodeInbox, parseSubject } from "../../prot
 import { commonVersion, PROTOCOL } from "../../protocol/version.ts";
 import type { Clock } from "../../runtime/clock.ts";
 import { errorMessage } from "../../runtime/errors.ts";
+import type { Semaphore } from "../../runtime/semaphore.ts";
 import type { Logger } from "../../runtime/logger.ts";
 import type { NodeStore, StoreErrors } from "../ports.ts";
 import type { Rejections } from "../rejections.ts";
 import { conflictMessage, type NodeDirectory } from "./directory.ts";
 import type { NodeRegistry } from "./registry.ts";
+
+/** Nodes that are being registered; a whole fleet may say hello for the first time at once. */
+export interface Registrations {
+  /** By the key of the node. */
+  readonly underWay: Map<string, Promise<void>>;
+  readonly limit: Semaphore;
+}
 
 export interface HelloIntakeOptions {
   readonly nodes: NodeStore;
@@ -34,6 +42,7 @@ export interface HelloIntakeOptions {
   readonly namespace?: string | undefined;
   readonly clock: Clock;
   readonly logger: Logger;
+  readonly registrations: Registrations;
   /** A node said hello: its EdgeNode, and the runs that it does not name, are due. */
   readonly onHello: (key: string, hello: Hello) => void;
 }
@@ -80,7 +89,12 @@ async function replyTo(
 ): Promise<HelloReply | undefined> {
   try {
     const hello = decodeMessage(helloMessage, message.data);
-    if (isForAnother(hello, options)) return undefined;
+    if (isForAnother(hello, options)) {
+      if (hello.namespace === (options.namespace ?? hello.namespace)) {
+        options.rejections.note(message.subject, "clusterID: the node belongs to another cluster");
+      }
+      return undefined;
+    }
     await admit(node, hello, options);
     options.registry.heard(node, hello, options.clock.monotonic());
     options.onHello(objectKey({ namespace: hello.namespace, name: node }), hello);
@@ -121,8 +135,18 @@ async function admit(node: string, hello: Hello, options: HelloIntakeOptions): P
   if (owner !== undefined && owner.metadata.namespace !== hello.namespace) {
     throw new HelloRefusedError("NameConflict", conflictMessage(node));
   }
-  if (nodes.get(objectKey({ namespace: hello.namespace, name: node })) === undefined) {
-    await register(node, hello.namespace, options);
+  const key = objectKey({ namespace: hello.namespace, name: node });
+  if (nodes.get(key) !== undefined) return;
+  // A hello that is repeated while its node is being registered waits for the same registration.
+  const { registrations } = options;
+  const registration =
+    registrations.underWay.get(key) ??
+    registrations.limit.run(() => register(node, hello.namespace, options));
+  registrations.underWay.set(key, registration);
+  try {
+    await registration;
+  } finally {
+    registrations.underWay.delete(key);
   }
 }
 

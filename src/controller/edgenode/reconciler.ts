@@ -43,6 +43,8 @@ export class EdgeNodeReconciler {
     this.#tellOfChange(key, JSON.stringify(view));
     if (node === undefined) this.#views.delete(key);
     if (node === undefined || (view.kind !== "present" && view.kind !== "arriving")) return false;
+    // Everything is looked at again when there is a connection again.
+    if (registry.isDeaf) return false;
     const { name } = node.metadata;
     const now = clock.monotonic();
     const degradedFor = registry.recentError(name, now)?.remainingMs ?? Infinity;

@@ -62,6 +62,10 @@ export class NodeRegistry {
     }
   }
 
+  forget(node: string): void {
+    this.#entries.delete(node);
+  }
+
   /** Nobody listens there now, whatever its last hello promised. */
   markUnreachable(node: string): void {
     const entry = this.#entries.get(node);

@@ -1,5 +1,6 @@
 import { setConditions, type ConditionClaim } from "../../api/conditions.ts";
 import type { EdgeNode, EdgeNodeStatus } from "../../api/v1alpha1/edgenode.ts";
+import { safeText } from "../../protocol/output.ts";
 import type { NodeView } from "../edgecommand/observe.ts";
 import type { NodeEntry } from "./registry.ts";
 
@@ -40,8 +41,13 @@ function told(status: EdgeNodeStatus, entry: NodeEntry | undefined, now: string)
     ledgerID: entry.ledgerID,
     agentVersion: hello.agentVersion,
     protocol: hello.protocol,
-    methods: hello.methods.toSorted(),
-    facts: hello.facts,
+    methods: [...new Set(hello.methods)].toSorted(),
+    facts: {
+      os: safeText(hello.facts.os),
+      arch: safeText(hello.facts.arch),
+      kernel: safeText(hello.facts.kernel),
+      hostname: safeText(hello.facts.hostname),
+    },
   };
 }
 

@@ -76,6 +76,8 @@ test.each(["nodeIsAhead", "superseded"] as const)(
   (answer) => {
     const outcome = { kind: "answered", ack: { answer, row } } as const;
     expect(afterOffer(outcome, { ...context, readLive: false }).exchange).toEqual({ dueAt: 0 });
-    expect(afterOffer(outcome, context).exchange).toEqual({ ahead: { generation: 7 } });
+    expect(afterOffer(outcome, context).exchange).toEqual({
+      ahead: { kind: answer, generation: 7 },
+    });
   },
 );

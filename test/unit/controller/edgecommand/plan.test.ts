@@ -165,9 +165,27 @@ describe("the start deadline", () => {
     const late = plan(observed(expired, { ...past, reports: [runReport(command)] }));
     expect(late.writeStatus).toMatchObject({ phase: "Succeeded" });
     const running = runReport(command, { state: "Running" });
-    expect(plan(observed(expired, { ...past, exchange: { ...asked, report: running } }))).toEqual(
-      {},
+    const asks = { ...asked, report: running };
+    const { writeStatus } = plan(
+      observed(expired, { ...past, exchange: asks, monotonic: 10_000 + SETTLE_MS }),
     );
+    expect(writeStatus).toMatchObject({ phase: "Running", run: { started: "True" } });
+    expect(writeStatus?.run?.outcome).toBeUndefined();
+  });
+
+  test("that is extended after it has passed is waited for again", () => {
+    const nobody = { node: { kind: "notFound" } } as const;
+    const expired = written(command, plan(observed(command, { ...nobody, ...past })).writeStatus);
+    const extended = edgeCommand({ generation: 2, spec: { startDeadline: "1h" } });
+    const { writeStatus } = plan(
+      observed({ ...extended, status: expired.status }, { ...nobody, ...past }),
+    );
+    expect(writeStatus).toMatchObject({
+      phase: "WaitingForNode",
+      observedGeneration: 2,
+      run: { declared: 1 },
+    });
+    expect(condition(writeStatus, "Completed")).toBe("False");
   });
 
   test("on the node's word is firm", () => {
@@ -256,6 +274,22 @@ describe("an edited command", () => {
   });
 });
 
+test("an edit of the terms is seen while the node that runs the command is away", () => {
+  const command = edgeCommand();
+  const report = runReport(command, { state: "Running" });
+  const running = written(
+    command,
+    plan(observed(command, { exchange: { ...asked, inFlight: false, report }, monotonic: 20_000 }))
+      .writeStatus,
+  );
+  const edited = edgeCommand({ generation: 2, spec: { timeout: "1h" }, status: running.status });
+  const node = { kind: "away", message: "Nothing is heard." } as const;
+  expect(plan(observed(edited, { node })).writeStatus).toMatchObject({
+    observedGeneration: 2,
+    phase: "Running",
+  });
+});
+
 test("one run is told once, also when the edit in between never reached the node", () => {
   const first = edgeCommand();
   const back = edgeCommand({ generation: 3, status: { observedGeneration: 2, phase: "Sent" } });
@@ -289,6 +323,29 @@ test("a wait is never longer than five minutes, because the wall clock may be se
 });
 
 describe("a re-created command", () => {
+  test("whose run was ended halfway by an earlier resource is not ready", () => {
+    const command = edgeCommand();
+    const result = runResult({
+      outcome: "Cancelled",
+      reason: "Replaced",
+      startedAt: "2026-11-24T05:00:00.000Z",
+    });
+    const report = runReport(command, { adopted: true, result });
+    const { writeStatus } = plan(observed(command, { reports: [report] }));
+    expect(writeStatus).toMatchObject({ phase: "Cancelled", run: { reason: "AlreadyRan" } });
+    expect(condition(writeStatus, "Ready")).toBe("False");
+    expect(condition(writeStatus, "Stalled")).toBe("True");
+  });
+
+  test("whose run was adopted before it started is not said to have run before", () => {
+    const command = edgeCommand();
+    const result = runResult({ startedAt: "2026-11-24T06:01:00.000Z" });
+    const { writeStatus } = plan(
+      observed(command, { reports: [runReport(command, { adopted: true, result })] }),
+    );
+    expect(writeStatus).toMatchObject({ phase: "Succeeded", run: { reason: "Completed" } });
+  });
+
   test("that the node has run already shows the recorded outcome and says why", () => {
     const command = edgeCommand();
     const report = runReport(command, { adopted: true });
@@ -300,7 +357,11 @@ describe("a re-created command", () => {
 
 describe("a cluster that is behind its node", () => {
   test("is stalled, sends nothing, and does not call it an end", () => {
-    const exchange = { ...asked, inFlight: false, ahead: { generation: 9 } };
+    const exchange = {
+      ...asked,
+      inFlight: false,
+      ahead: { kind: "nodeIsAhead", generation: 9 },
+    } as const;
     const { writeStatus, offer } = plan(observed(edgeCommand(), { exchange }));
     expect(writeStatus).toMatchObject({ phase: "Sent", run: { reason: "NodeIsAhead" } });
     expect(condition(writeStatus, "Stalled")).toBe("True");
