@@ -11,6 +11,9 @@ export interface Deadline {
   end(): void;
 }
 
+/** Any reason will do, and without one an exception with a stack is made for every request. */
+const MET = "the work is over";
+
 export function startDeadline(clock: Clock, ms: number, outer?: AbortSignal): Deadline {
   const work = new AbortController();
   const timer = new AbortController();
@@ -28,10 +31,10 @@ export function startDeadline(clock: Clock, ms: number, outer?: AbortSignal): De
     get expired() {
       return expired;
     },
-    lift: () => timer.abort(),
+    lift: () => timer.abort(MET),
     end: () => {
       outer?.removeEventListener("abort", onOuterAbort);
-      timer.abort();
+      timer.abort(MET);
     },
   };
 }

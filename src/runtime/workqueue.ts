@@ -2,6 +2,9 @@ import { backoffMs, type BackoffPolicy } from "./backoff.ts";
 import type { Clock } from "./clock.ts";
 import type { Random } from "./random.ts";
 
+/** Any reason will do, and without one an exception with a stack is made each time. */
+const EARLIER = "an earlier add replaces it";
+
 /** client-go's default per-item limiter: 5 ms doubling; the cap is ours (client-go's is 1,000 s). */
 const RETRY: BackoffPolicy = { initialMs: 5, maxMs: 60_000 };
 
@@ -84,7 +87,7 @@ export class WorkQueue {
     const at = this.#options.clock.monotonic() + ms;
     const waiting = this.#delayed.get(key);
     if (waiting !== undefined && waiting.at <= at) return;
-    waiting?.cancel.abort();
+    waiting?.cancel.abort(EARLIER);
     const cancel = new AbortController();
     this.#delayed.set(key, { at, cancel });
     void this.#options.clock.sleep(ms, cancel.signal).then(() => {

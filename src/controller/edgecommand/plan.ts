@@ -1,6 +1,6 @@
+import { isDeepStrictEqual } from "node:util";
 import type { EdgeCommandStatus, RunStatus } from "../../api/v1alpha1/edgecommand.ts";
 import { parseDuration } from "../../runtime/duration.ts";
-import { sameJson } from "../same-json.ts";
 import type { Exchange, NodeView, Observed } from "./observe.ts";
 import { declaredRuns, isFirm, withReport, type Runs } from "./run.ts";
 import { statusOf, type Progress } from "./status.ts";
@@ -233,7 +233,7 @@ function write(
   progress: Progress | undefined,
 ): Pick<Plan, "writeStatus"> {
   const status = statusOf(observed.command, runs, progress, iso(observed.now));
-  return sameJson(status, observed.command.status) ? {} : { writeStatus: status };
+  return isDeepStrictEqual(status, observed.command.status) ? {} : { writeStatus: status };
 }
 
 function iso(ms: number): string {

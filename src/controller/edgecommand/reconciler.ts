@@ -253,10 +253,17 @@ function ownership(
   return node === spec.nodeName ? "mine" : "forged";
 }
 
+/** Specs that were found readable: a spec object never changes, and is looked at on every pass. */
+const readable = new WeakSet<EdgeCommand["spec"]>();
+
 /** Why a spec cannot be read, although the API server took it: its CRD is not the one of this build. */
 function unreadable({ spec }: EdgeCommand): string | undefined {
+  if (readable.has(spec)) return undefined;
   const result = edgeCommandSpec.safeParse(spec);
-  if (result.success) return undefined;
+  if (result.success) {
+    readable.add(spec);
+    return undefined;
+  }
   const [issue] = result.error.issues;
   return `spec.${issue?.path.join(".") ?? ""}: ${issue?.message ?? "invalid"}; is the CRD that of this controller's version?`;
 }

@@ -1,8 +1,8 @@
+import { isDeepStrictEqual } from "node:util";
 import type { EdgeNode, EdgeNodeStatus } from "../../api/v1alpha1/edgenode.ts";
 import type { Condition } from "../../api/conditions.ts";
 import type { Clock } from "../../runtime/clock.ts";
 import type { Logger } from "../../runtime/logger.ts";
-import { sameJson } from "../same-json.ts";
 import type { EventRecorder, ResourceStore, StoreErrors } from "../ports.ts";
 import type { NodeDirectory } from "./directory.ts";
 import type { NodeRegistry } from "./registry.ts";
@@ -55,7 +55,7 @@ export class EdgeNodeReconciler {
   async #writeStatus(key: string, node: EdgeNode): Promise<void> {
     const { nodes, errors, requeue } = this.#options;
     const status = this.#statusOf(key, node);
-    if (sameJson(status, node.status)) return;
+    if (isDeepStrictEqual(status, node.status)) return;
     try {
       await nodes.updateStatus(node, status);
       this.#announce(node, status);
