@@ -1,0 +1,50 @@
+/** A program: holds many connections to a broker until it is stopped. */
+import { connect } from "nats";
+
+import { stopSignal } from "../src/cli/start.ts";
+import { connectBus } from "../src/nats/connect-bus.ts";
+import { commandsOfNode, eventSubject, nodeInbox } from "../src/protocol/subjects.ts";
+import { systemClock as clock } from "../src/runtime/clock.ts";
+import { createLogger } from "../src/telemetry/logger.ts";
+import { CONNECTED, type ConnectionsConfig } from "./connections-config.ts";
+
+const logger = createLogger({ level: "warn", name: "connections" });
+const { signal } = stopSignal(logger);
+const config: ConnectionsConfig = JSON.parse(process.argv[2] ?? "{}");
+const nodes = Array.from({ length: config.count }, (_, index) => `node-${100_000 + index}`);
+await using connections = new AsyncDisposableStack();
+
+async function bare(name: string): Promise<void> {
+  const connection = await connect({ servers: [config.natsUrl], name });
+  connections.defer(() => connection.close());
+  await connection.flush();
+}
+
+/** A subscription for commands, and one for the replies to its hello. */
+async function node(name: string): Promise<void> {
+  const bus = connections.use(
+    connectBus({
+      servers: [config.natsUrl],
+      name,
+      inbox: nodeInbox(name),
+      clock,
+      random: Math.random,
+      logger,
+    }),
+  );
+  bus.subscribe(commandsOfNode(name), () => undefined);
+  const connected = new Promise<void>((resolve) => bus.onConnectedChange(() => resolve()));
+  if (!bus.connected) await connected;
+  await bus.request(eventSubject(name, "hello"), new Uint8Array(600), { timeoutMs: 10_000 });
+}
+
+const open = config.kind === "bare" ? bare : node;
+for (const name of nodes) await open(name);
+const teller = connections.adopt(await connect({ servers: [config.natsUrl] }), (connection) =>
+  connection.close(),
+);
+teller.publish(CONNECTED);
+await new Promise<void>((resolve) => {
+  if (signal.aborted) resolve();
+  signal.addEventListener("abort", () => resolve(), { once: true });
+});
