@@ -88,8 +88,9 @@ export class Controller {
 
   commandChanged(command: EdgeCommand, deleted: boolean): void {
     if (deleted) this.#open.forget(command);
-    else this.#open.observe(command);
-    if (this.#running) this.#commandQueue.add(objectKey(command.metadata));
+    // What is settled wants nothing, as after our own last write; a report on it would bring its key itself.
+    const isDue = deleted || this.#open.observe(command);
+    if (this.#running && isDue) this.#commandQueue.add(objectKey(command.metadata));
   }
 
   nodeChanged(node: EdgeNode, deleted: boolean): void {

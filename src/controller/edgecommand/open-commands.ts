@@ -6,11 +6,13 @@ import { isFirm } from "./run.ts";
 export class OpenCommands {
   readonly #byNode = new Map<string, Set<string>>();
 
-  observe(command: EdgeCommand): void {
+  /** Takes note of a command as it is now; false if it wants nothing any more. */
+  observe(command: EdgeCommand): boolean {
     const { metadata, status } = command;
     const isSettled = isFirm(status.run) && status.observedGeneration === metadata.generation;
     if (isSettled) this.forget(command);
     else this.#of(command).add(objectKey(metadata));
+    return !isSettled;
   }
 
   forget(command: EdgeCommand): void {

@@ -93,7 +93,7 @@ export class EdgeCommandReconciler {
     const downMs = brokerDownMs();
     return {
       command,
-      revision: revisionOf(spec),
+      revision: revisionOnce(spec),
       node: nodes.view(metadata.namespace, spec.nodeName),
       ...(downMs === undefined ? {} : { brokerDownMs: downMs }),
       exchange: exchanges.get(key, metadata),
@@ -253,7 +253,16 @@ function ownership(
   return node === spec.nodeName ? "mine" : "forged";
 }
 
-/** Specs that were found readable: a spec object never changes, and is looked at on every pass. */
+/** A spec object never changes, and is looked at on every pass. */
+const revisions = new WeakMap<EdgeCommand["spec"], string>();
+
+function revisionOnce(spec: EdgeCommand["spec"]): string {
+  const revision = revisions.get(spec) ?? revisionOf(spec);
+  revisions.set(spec, revision);
+  return revision;
+}
+
+/** Specs that were found readable. */
 const readable = new WeakSet<EdgeCommand["spec"]>();
 
 /** Why a spec cannot be read, although the API server took it: its CRD is not the one of this build. */

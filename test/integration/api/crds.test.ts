@@ -57,7 +57,7 @@ describe("a spec that cannot work is refused with a message that names the field
     [
       "a deadline after the end of time",
       { ...valid, startDeadline: "87601h" },
-      /spec\.startDeadline: .*must be a duration above zero/,
+      /spec\.startDeadline: .*must be at most 87600h, ten years/,
     ],
     [
       "a negative deadline",
@@ -177,6 +177,13 @@ describe("a valid resource", () => {
       );
       expect(stdout.trim()).toBe("edgecommand.steward.dev/selected");
     }
+  });
+
+  test("of a node has a name that is one token of a subject", async () => {
+    const node = { apiVersion: "steward.dev/v1alpha1", kind: "EdgeNode" };
+    const { code, output } = await apply({ ...node, metadata: { name: "ship.1" } });
+    expect(output).toMatch(/metadata\.name: a node's name must be lower-case letters/);
+    expect(code).not.toBe(0);
   });
 
   test("belongs to the category edge and not to all", async () => {
