@@ -75,7 +75,7 @@ export async function setStage(stack: AsyncDisposableStack, options: StageOption
 
 export async function startController(stage: Stage, namespace: string): Promise<Child> {
   const { kubeconfigPath, natsUrl } = stage.plane;
-  const access = ["--kubeconfig", kubeconfigPath, "--nats-url", natsUrl];
+  const access = ["--kubeconfig", kubeconfigPath, "--nats-url", natsUrl, "--http-port", "0"];
   const args = ["controller", ...access, "--namespace", namespace];
   return stage.start("controller", "src/cli/main.ts", args);
 }
