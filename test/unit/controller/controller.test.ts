@@ -258,6 +258,23 @@ describe("hellos", () => {
   });
 });
 
+test("a controller that could not start works when it is started again", async () => {
+  const world = new World();
+  const subscribe = world.bus.subscribe.bind(world.bus);
+  world.bus.subscribe = () => {
+    throw new Error("injected");
+  };
+  const run = world.controller.run(new AbortController().signal, CLUSTER_ID);
+  await expect(run).rejects.toThrow("injected");
+  world.bus.subscribe = subscribe;
+  await world.start();
+  world.answer(accepting);
+  await world.hello();
+  world.commands.put(edgeCommand());
+  await world.clock.advance(10);
+  expect(world.received).toHaveLength(1);
+});
+
 test("a node whose name cannot be one stops nobody", async () => {
   const world = new World();
   await world.nodes.create({ metadata: { namespace: "default", name: "ship.1" } });

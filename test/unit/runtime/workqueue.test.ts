@@ -113,6 +113,42 @@ describe("add", () => {
   });
 });
 
+describe("priority", () => {
+  test("lets what happens now go before what a start brought, each in its own order", async () => {
+    const bench = new Bench();
+    bench.queue.add("under way");
+    for (const key of ["old 1", "old 2"]) bench.queue.add(key, "low");
+    for (const key of ["live 1", "live 2"]) bench.queue.add(key);
+    await bench.drain();
+    expect(bench.started).toEqual(["under way", "live 1", "live 2", "old 1", "old 2"]);
+  });
+
+  test.each([
+    ["low, then normal", ["low", "normal"]],
+    ["normal, then low", ["normal", "low"]],
+  ] as const)(
+    "of a key that is added with %s is the higher one, and it is worked on once",
+    async (_, order) => {
+      const bench = new Bench();
+      bench.queue.add("under way");
+      bench.queue.add("old", "low");
+      for (const priority of order) bench.queue.add("both", priority);
+      await bench.drain();
+      expect(bench.started).toEqual(["under way", "both", "old"]);
+    },
+  );
+
+  test("does not let a key be worked on twice at once, nor lose it", async () => {
+    const bench = new Bench();
+    bench.queue.add("a");
+    bench.queue.add("a", "low");
+    expect(bench.started).toEqual(["a"]);
+    await bench.end("a");
+    expect(bench.started).toEqual(["a", "a"]);
+    await bench.drain();
+  });
+});
+
 describe("addAfter", () => {
   test("starts work when the time has come and not before", async () => {
     const bench = new Bench();
