@@ -1,4 +1,4 @@
-import type { Clock } from "../runtime/clock.ts";
+import { timestampOf, type Clock } from "../runtime/clock.ts";
 
 /** Somebody asked for the controller's time before any controller had said it. */
 export class ControllerTimeUnknownError extends Error {
@@ -31,6 +31,6 @@ export class ControllerClock {
   timestamp(): string {
     const now = this.now();
     if (now === undefined) throw new ControllerTimeUnknownError("no hello was answered yet");
-    return new Date(now).toISOString();
+    return timestampOf(now);
   }
 }

@@ -19,6 +19,13 @@ export const condition = z.object({
 });
 export type Condition = z.infer<typeof condition>;
 
+/** Of every status. With its default of -1, kstatus takes a new resource for one in progress. */
+export const observedGeneration = z
+  .int()
+  .min(-1)
+  .optional()
+  .describe("The metadata.generation that this status speaks of; -1: not looked at yet.");
+
 export const conditionList = z.array(condition).max(16).meta(mapList("type"));
 
 export interface ConditionClaim {

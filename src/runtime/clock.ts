@@ -9,6 +9,11 @@ export interface Clock {
   sleep(ms: number, signal?: AbortSignal): Promise<void>;
 }
 
+/** Milliseconds since the epoch as RFC 3339 in UTC with milliseconds: the form of the wire and of statuses. */
+export function timestampOf(ms: number): string {
+  return new Date(ms).toISOString();
+}
+
 /** The longest delay that `setTimeout` keeps (2^31-1 ms, 24.8 days); more fires at once. */
 const LONGEST_TIMER_MS = 2_147_483_647;
 

@@ -1,6 +1,6 @@
 import { z } from "zod";
 import { DURATION_PATTERN } from "../../runtime/duration.ts";
-import { conditionList } from "../conditions.ts";
+import { conditionList, observedGeneration } from "../conditions.ts";
 import type { KubernetesObject } from "../meta.ts";
 import { LABEL_PATTERN, mapList, rules } from "../rules.ts";
 
@@ -241,11 +241,7 @@ export const HISTORY_LIMIT = 5;
 
 export const edgeCommandStatus = z
   .object({
-    observedGeneration: z
-      .int()
-      .min(-1)
-      .optional()
-      .describe("The metadata.generation that this status speaks of; -1: not looked at yet."),
+    observedGeneration,
     phase: z.enum(PHASES).optional().describe("Where the command is, for people."),
     run: runStatus.optional().describe("The latest run."),
     history: z

@@ -1,16 +1,12 @@
 import { z } from "zod";
-import { conditionList } from "../conditions.ts";
+import { conditionList, observedGeneration } from "../conditions.ts";
 import type { KubernetesObject } from "../meta.ts";
 
 const fact = z.string().max(128);
 
 export const edgeNodeStatus = z
   .object({
-    observedGeneration: z
-      .int()
-      .min(-1)
-      .optional()
-      .describe("The metadata.generation that this status speaks of; -1: not looked at yet."),
+    observedGeneration,
     session: z
       .object({
         id: z.string().max(36).describe("New with every start of the agent."),

@@ -1,5 +1,6 @@
 import type { EdgeCommand, RunStatus } from "../../api/v1alpha1/edgecommand.ts";
 import type { Command } from "../../protocol/command.ts";
+import { timestampOf } from "../../runtime/clock.ts";
 import { parseDuration } from "../../runtime/duration.ts";
 
 export interface Addressing {
@@ -18,14 +19,14 @@ export function commandFor(command: EdgeCommand, to: Addressing): Command {
     clusterID: to.clusterID,
     node: spec.nodeName,
     sessionID: to.sessionID,
-    signedAt: iso(to.now),
+    signedAt: timestampOf(to.now),
     namespace: metadata.namespace,
     name: metadata.name,
     uid: metadata.uid,
     generation: metadata.generation,
     declared: to.run.declared,
     revision: to.run.revision,
-    requestedAt: iso(Date.parse(to.run.requestedAt)),
+    requestedAt: timestampOf(Date.parse(to.run.requestedAt)),
     ...(to.takesOver === undefined ? {} : { takesOver: to.takesOver }),
     work: {
       method: spec.method,
@@ -46,9 +47,5 @@ export function commandFor(command: EdgeCommand, to: Addressing): Command {
 function startBy(command: EdgeCommand, run: Addressing["run"]): { startBy?: string } {
   const { startDeadline } = command.spec;
   if (startDeadline === undefined) return {};
-  return { startBy: iso(Date.parse(run.requestedAt) + parseDuration(startDeadline)) };
-}
-
-function iso(ms: number): string {
-  return new Date(ms).toISOString();
+  return { startBy: timestampOf(Date.parse(run.requestedAt) + parseDuration(startDeadline)) };
 }

@@ -1,5 +1,6 @@
 import { isDeepStrictEqual } from "node:util";
 import type { EdgeCommandStatus, RunStatus } from "../../api/v1alpha1/edgecommand.ts";
+import { timestampOf } from "../../runtime/clock.ts";
 import { parseDuration } from "../../runtime/duration.ts";
 import type { Exchange, NodeView, Observed } from "./observe.ts";
 import { declaredRuns, isFirm, withReport, type Runs } from "./run.ts";
@@ -33,7 +34,7 @@ export interface Plan {
  * - A run is offered until its end is firm, and never after.
  */
 export function plan(observed: Observed): Plan {
-  const declared = declaredRuns(observed.command, observed.revision, iso(observed.now));
+  const declared = declaredRuns(observed.command, observed.revision, timestampOf(observed.now));
   const reported = withReports(declared, observed);
   if (isFirm(reported.run)) return write(observed, reported, undefined);
   const runs = { run: expired(reported.run, observed), history: reported.history };
@@ -73,7 +74,7 @@ function expired(run: RunStatus, observed: Observed): RunStatus {
     declared,
     revision,
     requestedAt,
-    finishedAt: iso(observed.now),
+    finishedAt: timestampOf(observed.now),
     started: "Unknown",
     outcome: "Expired",
     summary: `expired${waitingFor(observed.node)}`,
@@ -232,10 +233,6 @@ function write(
   runs: Runs,
   progress: Progress | undefined,
 ): Pick<Plan, "writeStatus"> {
-  const status = statusOf(observed.command, runs, progress, iso(observed.now));
+  const status = statusOf(observed.command, runs, progress, timestampOf(observed.now));
   return isDeepStrictEqual(status, observed.command.status) ? {} : { writeStatus: status };
-}
-
-function iso(ms: number): string {
-  return new Date(ms).toISOString();
 }

@@ -2,7 +2,7 @@ import { objectKey } from "../../api/meta.ts";
 import { edgeCommandSpec, type EdgeCommand } from "../../api/v1alpha1/edgecommand.ts";
 import { revisionOf } from "../../api/v1alpha1/revision.ts";
 import type { Bus } from "../../protocol/bus.ts";
-import type { Clock } from "../../runtime/clock.ts";
+import { timestampOf, type Clock } from "../../runtime/clock.ts";
 import type { Logger } from "../../runtime/logger.ts";
 import { Semaphore } from "../../runtime/semaphore.ts";
 import type { Random } from "../../runtime/random.ts";
@@ -238,7 +238,7 @@ export class EdgeCommandReconciler {
   }
 
   async #refuseToRead(command: EdgeCommand, problem: string): Promise<void> {
-    const now = new Date(this.#options.clock.now()).toISOString();
+    const now = timestampOf(this.#options.clock.now());
     if (command.status.observedGeneration === command.metadata.generation) return;
     this.#options.logger.warn({ command: objectKey(command.metadata), problem }, "spec unreadable");
     await this.#options.commands.updateStatus(command, unreadableStatus(command, problem, now));

@@ -2,7 +2,8 @@ import { objectKey } from "../../api/meta.ts";
 import type { Bus, BusMessage } from "../../protocol/bus.ts";
 import { decodeMessage, encodeMessage, MalformedMessageError } from "../../protocol/envelope.ts";
 import { receiptMessage, resultMessage, type Receipt } from "../../protocol/result.ts";
-import { eventsOfAllNodes, isReplyTo, nodeInbox, parseSubject } from "../../protocol/subjects.ts";
+import { isReplyTo, nodeInbox } from "../../protocol/subjects.ts";
+import { subscribeToEvents } from "../node-events.ts";
 import type { Rejections } from "../rejections.ts";
 import type { PendingReports } from "./reports.ts";
 
@@ -16,20 +17,12 @@ export interface ResultIntakeOptions {
 
 /** Takes results off the wire and puts them where the reconciler of their resource finds them. */
 export function subscribeToResults(bus: Bus, options: ResultIntakeOptions): () => void {
-  const subscription = bus.subscribe(eventsOfAllNodes("result"), (message) => {
-    take(message, options);
+  return subscribeToEvents(bus, "result", options.rejections, (node, message) => {
+    take(node, message, options);
   });
-  return () => {
-    subscription.unsubscribe();
-  };
 }
 
-function take(message: BusMessage, options: ResultIntakeOptions): void {
-  const node = parseSubject(message.subject)?.node;
-  if (node === undefined) {
-    options.rejections.note(message.subject, "subject: not of a node");
-    return;
-  }
+function take(node: string, message: BusMessage, options: ResultIntakeOptions): void {
   const giveReceipt = receiptGiver(node, message);
   try {
     const result = decodeMessage(resultMessage, message.data);

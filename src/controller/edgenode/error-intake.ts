@@ -3,8 +3,8 @@ import type { Bus, BusMessage } from "../../protocol/bus.ts";
 import { decodeMessage, MalformedMessageError } from "../../protocol/envelope.ts";
 import { errorEventMessage, type ErrorEvent } from "../../protocol/error-event.ts";
 import { safeText } from "../../protocol/output.ts";
-import { eventsOfAllNodes, parseSubject } from "../../protocol/subjects.ts";
 import type { Clock } from "../../runtime/clock.ts";
+import { subscribeToEvents } from "../node-events.ts";
 import type { EventRecorder, NodeStore } from "../ports.ts";
 import type { Rejections } from "../rejections.ts";
 import type { NodeRegistry } from "./registry.ts";
@@ -21,20 +21,12 @@ export interface ErrorIntakeOptions {
 
 /** Takes errors of agents off the wire: Events on their EdgeNode, and its condition Degraded. */
 export function subscribeToErrors(bus: Bus, options: ErrorIntakeOptions): () => void {
-  const subscription = bus.subscribe(eventsOfAllNodes("error"), (message) => {
-    take(message, options);
+  return subscribeToEvents(bus, "error", options.rejections, (node, message) => {
+    take(node, message, options);
   });
-  return () => {
-    subscription.unsubscribe();
-  };
 }
 
-function take(message: BusMessage, options: ErrorIntakeOptions): void {
-  const name = parseSubject(message.subject)?.node;
-  if (name === undefined) {
-    options.rejections.note(message.subject, "subject: not of a node");
-    return;
-  }
+function take(name: string, message: BusMessage, options: ErrorIntakeOptions): void {
   try {
     tell(name, decodeMessage(errorEventMessage, message.data), options);
   } catch (thrown) {

@@ -12,12 +12,13 @@ import {
   type Hello,
   type HelloReply,
 } from "../../protocol/hello.ts";
-import { eventsOfAllNodes, isReplyTo, nodeInbox, parseSubject } from "../../protocol/subjects.ts";
+import { isReplyTo, nodeInbox } from "../../protocol/subjects.ts";
 import { commonVersion, PROTOCOL } from "../../protocol/version.ts";
-import type { Clock } from "../../runtime/clock.ts";
+import { timestampOf, type Clock } from "../../runtime/clock.ts";
 import { errorMessage } from "../../runtime/errors.ts";
 import type { Semaphore } from "../../runtime/semaphore.ts";
 import type { Logger } from "../../runtime/logger.ts";
+import { subscribeToEvents } from "../node-events.ts";
 import type { NodeStore, StoreErrors } from "../ports.ts";
 import type { Rejections } from "../rejections.ts";
 import { conflictMessage, type NodeDirectory } from "./directory.ts";
@@ -62,20 +63,12 @@ class HelloRefusedError extends Error {
 
 /** Takes hellos off the wire: registers nodes, keeps the registry, tells the agents the time. */
 export function subscribeToHellos(bus: Bus, options: HelloIntakeOptions): () => void {
-  const subscription = bus.subscribe(eventsOfAllNodes("hello"), (message) => {
-    void take(message, options);
+  return subscribeToEvents(bus, "hello", options.rejections, (node, message) => {
+    void take(node, message, options);
   });
-  return () => {
-    subscription.unsubscribe();
-  };
 }
 
-async function take(message: BusMessage, options: HelloIntakeOptions): Promise<void> {
-  const node = parseSubject(message.subject)?.node;
-  if (node === undefined) {
-    options.rejections.note(message.subject, "subject: not of a node");
-    return;
-  }
+async function take(node: string, message: BusMessage, options: HelloIntakeOptions): Promise<void> {
   const reply = await replyTo(node, message, options);
   if (reply !== undefined && isReplyTo(nodeInbox(node), message.reply)) {
     message.respond(encodeMessage(helloReplyMessage, reply));
@@ -98,7 +91,7 @@ async function replyTo(
     await admit(node, hello, options);
     options.registry.heard(node, hello, options.clock.monotonic());
     options.onHello(objectKey({ namespace: hello.namespace, name: node }), hello);
-    const time = new Date(options.clock.now()).toISOString();
+    const time = timestampOf(options.clock.now());
     return { accepted: true, time, clusterID: options.clusterID };
   } catch (thrown) {
     const refusal = refusalFor(thrown);

@@ -1,7 +1,7 @@
 import { isDeepStrictEqual } from "node:util";
 import type { EdgeNode, EdgeNodeStatus } from "../../api/v1alpha1/edgenode.ts";
 import type { Condition } from "../../api/conditions.ts";
-import type { Clock } from "../../runtime/clock.ts";
+import { timestampOf, type Clock } from "../../runtime/clock.ts";
 import type { Logger } from "../../runtime/logger.ts";
 import type { EventRecorder, ResourceStore, StoreErrors } from "../ports.ts";
 import type { NodeDirectory } from "./directory.ts";
@@ -77,7 +77,7 @@ export class EdgeNodeReconciler {
     const entry = heard?.namespace === namespace ? heard : undefined;
     const error = entry && registry.recentError(name, monotonic)?.text;
     const known = { view: directory.view(key, monotonic), entry, error };
-    return nodeStatusOf(node, known, new Date(clock.now()).toISOString());
+    return nodeStatusOf(node, known, timestampOf(clock.now()));
   }
 
   #announce(node: EdgeNode, status: EdgeNodeStatus): void {
