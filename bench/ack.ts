@@ -145,8 +145,21 @@ function envelope(sessionID: string): Enveloped {
     spec,
     status: { observedGeneration: -1, phase: "Pending" },
   };
-  const run = { declared: 1, revision: revisionOf(spec), requestedAt: creationTimestamp };
-  const to: Addressing = { clusterID, sessionID, run, takesOver: undefined, now };
+  const run = {
+    declared: 1,
+    revision: revisionOf(spec),
+    rerun: "",
+    epoch: 0,
+    requestedAt: creationTimestamp,
+  };
+  const to: Addressing = {
+    clusterID,
+    sessionID,
+    run,
+    takesOver: undefined,
+    ledgerSince: undefined,
+    now,
+  };
   return { command, to, data: encodeMessage(commandMessage, commandFor(command, to)) };
 }
 

@@ -4,6 +4,7 @@ import { OutputCollector } from "../src/agent/output-collector.ts";
 /** Does nothing, well: what is left of a command is Steward's own. Its output is that of a small command. */
 export const noop: Method = {
   name: "noop",
+  instant: true,
   problem: () => undefined,
   run: async ({ terms }) => {
     const stdout = new OutputCollector(terms.inlineBytes);

@@ -10,7 +10,13 @@ import { startGuardian } from "./controlplane/guard.ts";
 import { kubectlEnvironment } from "./controlplane/kubectl-environment.ts";
 import { run } from "./controlplane/run.ts";
 import { abortable, until } from "./controlplane/waiting.ts";
-import { agentProcess, controllerProcess, type FleetAccess, type StewardProcess } from "./fleet.ts";
+import {
+  agentProcess,
+  controllerProcess,
+  endCommands,
+  type FleetAccess,
+  type StewardProcess,
+} from "./fleet.ts";
 import { Interrupted, interruption } from "./interruption.ts";
 import { LiveTable } from "./live-table.ts";
 
@@ -99,6 +105,13 @@ async function demonstrate(stop: AbortController, options: Options): Promise<num
   for (const node of ["ship1", "ship2", "factory1"]) {
     agents.push(await agentProcess(node, access, ["--hello-interval", "1s"]));
   }
+  await using ending = new AsyncDisposableStack();
+  ending.defer(async () => {
+    for (const agent of agents) {
+      await agent.stop("SIGKILL");
+      await endCommands(agent.name, access);
+    }
+  });
   for (const agent of agents) await agent.start();
   await untilReady(demo, "True", ["ship1", "ship2", "factory1"]);
 

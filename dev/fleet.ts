@@ -1,7 +1,9 @@
-import { mkdir } from "node:fs/promises";
+import { mkdir, readdir } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 
+import { killRuns } from "../src/agent/run-processes.ts";
+import { systemClock } from "../src/runtime/clock.ts";
 import type { GuardedProcess, Guardian } from "./controlplane/guard.ts";
 import type { ExitStatus } from "./controlplane/guardian-messages.ts";
 
@@ -11,6 +13,8 @@ export interface FleetAccess {
   readonly guardian: Guardian;
   readonly kubeconfigPath: string;
   readonly natsUrl: string;
+  /** The program that stands in for `steward`, and its own arguments; that itself unless told. */
+  readonly program?: readonly string[];
 }
 
 /** A controller or an agent as the process that it is in production: started, stopped, killed, again. */
@@ -33,7 +37,7 @@ export class StewardProcess {
     if (this.#process !== undefined) throw new Error(`${this.name} runs already`);
     this.#process = await this.#access.guardian.spawn({
       command: process.execPath,
-      args: [main, ...this.#args],
+      args: [...(this.#access.program ?? [main]), ...this.#args],
       cwd: this.#access.guardian.dir,
       env: { PATH: process.env["PATH"] ?? "", HOME: this.#access.guardian.dir },
       logPath: this.logPath,
@@ -78,13 +82,25 @@ export function controllerProcess(
   return new StewardProcess(name, ["controller", ...args, ...options], access);
 }
 
-/** An agent whose journal outlives it, in `<dir of the guardian>/<node>`. */
+/** Where the agent of a node has its journal, which outlives it. */
+function dataDirOf(node: string, { guardian }: FleetAccess): string {
+  return join(guardian.dir, node);
+}
+
+/** Ends the commands that an agent has left running: they outlive it, and nobody keeps their time any more. */
+export async function endCommands(node: string, access: FleetAccess): Promise<void> {
+  const folders = await readdir(join(dataDirOf(node, access), "runs")).catch(() => []);
+  const runIDs = folders.map((folder) => folder.split(".", 1)[0] ?? "");
+  await killRuns(new Set(runIDs), systemClock);
+}
+
+/** An agent with its journal where `dataDirOf` says. */
 export async function agentProcess(
   node: string,
   access: FleetAccess,
   options: readonly string[] = [],
 ): Promise<StewardProcess> {
-  const dataDir = join(access.guardian.dir, node);
+  const dataDir = dataDirOf(node, access);
   await mkdir(dataDir, { recursive: true });
   const args = ["agent", "--node", node, "--nats-url", access.natsUrl, "--data-dir", dataDir];
   return new StewardProcess(node, [...args, ...options], access);

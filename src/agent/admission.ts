@@ -1,8 +1,9 @@
 import type { Refusal } from "../protocol/ack.ts";
 import { MAX_ENVELOPE_AGE_MS, type Command } from "../protocol/command.ts";
 import type { SubjectParts } from "../protocol/subjects.ts";
+import type { Withdrawal } from "../protocol/withdrawal.ts";
 
-/** Who the agent is, and when: what every command is held against before its content matters. */
+/** Who the agent is, and when: what everything that comes is held against before its content matters. */
 export interface Admission {
   readonly node: string;
   readonly namespace: string;
@@ -18,28 +19,31 @@ export interface Refused {
   readonly message: string;
 }
 
-/** Whether the agent may consider a command at all: undefined if it may. Pure; the first check wins. */
+/**
+ * Whether the agent may consider a command or a withdrawal at all: undefined if it may. Pure; the first check
+ * wins.
+ */
 export function refusalOf(
-  command: Command,
+  message: Command | Withdrawal,
   subject: SubjectParts,
   own: Admission,
 ): Refused | undefined {
-  if (command.node !== own.node || subject.node !== own.node) {
+  if (message.node !== own.node || subject.node !== own.node) {
     return refused("WrongNode", `this is node ${own.node}`);
   }
-  if (command.work.method !== subject.method) {
+  if ("work" in message && message.work.method !== subject.method) {
     return refused("Malformed", "payload.work.method: is not the method of the subject");
   }
-  if (command.namespace !== own.namespace) {
+  if (message.namespace !== own.namespace) {
     return refused("WrongNamespace", `this node belongs to namespace ${own.namespace}`);
   }
-  if (command.clusterID !== own.clusterID) {
+  if (message.clusterID !== own.clusterID) {
     return refused("WrongCluster", `this node belongs to cluster ${own.clusterID}`);
   }
-  if (command.sessionID !== own.sessionID) {
+  if (message.sessionID !== own.sessionID) {
     return refused("WrongSession", "this is for another session of the agent");
   }
-  return ageRefusal(Date.parse(command.signedAt), own.now);
+  return ageRefusal(Date.parse(message.signedAt), own.now);
 }
 
 /** A moment that is no moment (NaN) is refused as well. */

@@ -8,7 +8,7 @@ import type { Logger } from "../runtime/logger.ts";
 import type { Random } from "../runtime/random.ts";
 import { Supervisor } from "../runtime/supervisor.ts";
 import { aborted } from "../runtime/aborted.ts";
-import { ControllerClock } from "./controller-clock.ts";
+import { ControllerClock, type KeptTime } from "./controller-clock.ts";
 import { Dispatcher } from "./dispatcher.ts";
 import { ErrorEvents } from "./error-events.ts";
 import type { MachineFacts } from "./facts.ts";
@@ -21,23 +21,32 @@ import { METHODS } from "./methods/table.ts";
 import { NoticeLog } from "../runtime/notice-log.ts";
 import { Outbox } from "./outbox.ts";
 import { Readiness } from "./readiness.ts";
-import { endLeftovers, recover } from "./recovery.ts";
-import { AGENT_STOPPED } from "./run-end.ts";
+import { recover } from "./recovery.ts";
+import { RetrySchedule } from "./retry-schedule.ts";
 import { RunExecutor } from "./run-executor.ts";
-
-/** How long, beyond the grace, a stopping agent waits for commands that it has killed. */
-const KILL_WAIT_MS = 5_000;
+import { RunQueue } from "./run-queue.ts";
+import { RunRecorder } from "./run-recorder.ts";
+import { RunSpool } from "./run-spool.ts";
+import { reportShutdown, type ShutdownReportOptions } from "./shutdown-report.ts";
+import { NO_STEPS, type Steps } from "./steps.ts";
 
 export interface AgentOptions {
   readonly node: string;
   readonly namespace: string;
-  /** Where the agent keeps its ledger, `ledger.db`. Made, for the owner alone, if it is not there. */
+  /**
+   * Where the agent keeps its ledger, `ledger.db`, and the files of what runs. Made, for the owner alone,
+   * if it is not there.
+   */
   readonly dataDir: string;
   readonly agentVersion: string;
   /** Between two heartbeats; 30 s unless told. */
   readonly helloIntervalMs?: number;
   /** Between asking a command to end and killing it; 5 s unless told. */
   readonly killGraceMs?: number;
+  /** How many commands run at once; 4 unless told. */
+  readonly maxRunningCommands?: number | undefined;
+  /** Beyond so much of one stream, in bytes, a command is ended; 256 MiB unless told. */
+  readonly maxOutputBytes?: number | undefined;
 }
 
 export interface AgentDependencies {
@@ -50,15 +59,18 @@ export interface AgentDependencies {
   readonly machine: MachineFacts;
   /** The methods that the node offers; all that there are unless told. */
   readonly methods?: readonly Method[];
+  /** Told of each durable step as it is reached; for tests. */
+  readonly steps?: Steps;
   /** Told of the error that makes the agent stop by itself, as it begins to. */
   readonly onShutdown?: (error: ProcessError) => void;
 }
 
 export interface Agent {
   /**
-   * Runs the agent until the signal is aborted: then it takes no more commands, ends those that run and
-   * records that, and lets go of its ledger. Throws a LedgerError if the ledger cannot be opened, and
-   * what made it stop if it stopped by itself. To be called once.
+   * Runs the agent until the signal is aborted: then it takes no more commands, leaves those that run to the
+   * next agent, and lets go of its ledger. Throws a LedgerError if the ledger cannot be opened, and what
+   * made it stop if it stopped by itself; the controller is told before, in a message that has left when
+   * the bus is closed. To be called once.
    */
   run(signal: AbortSignal): Promise<void>;
 }
@@ -72,31 +84,45 @@ async function runAgent(
   dependencies: AgentDependencies,
   signal: AbortSignal,
 ): Promise<void> {
-  const { clock, newID } = dependencies;
-  const killGraceMs = options.killGraceMs ?? 5_000;
-  const ledger = Ledger.open(join(options.dataDir, "ledger.db"), newID);
+  const { bus, clock, random } = dependencies;
+  const events = new ErrorEvents({ ...options, bus, clock });
+  const telling = { bus, clock, events };
+  const ledger = await openLedger(options, dependencies, telling, signal);
   const fatal = new AbortController();
-  const kernel = errorKernel(options, dependencies, fatal);
-  const supervisor = new Supervisor({ clock, random: dependencies.random, kernel });
-  const parts = compose({ ...options, killGraceMs }, dependencies, { ledger, kernel });
+  const kernel = errorKernel(dependencies, events, fatal);
+  const supervisor = new Supervisor({ clock, random, kernel });
+  const parts = compose(options, dependencies, { ledger, kernel });
   for (const [name, run] of parts.processes) supervisor.start(name, run);
   await aborted(AbortSignal.any([signal, fatal.signal]));
-  parts.readiness.setStopping();
-  const waiting = new AbortController();
-  const ended = parts.executor.stop(AGENT_STOPPED);
-  await Promise.race([ended, clock.sleep(killGraceMs + KILL_WAIT_MS, waiting.signal)]);
-  waiting.abort();
+  parts.stop();
   await supervisor.stop();
   ledger.close();
-  if (fatal.signal.aborted) throw fatal.signal.reason;
+  if (!fatal.signal.aborted) return;
+  const thrown: unknown = fatal.signal.reason;
+  if (!bus.connected)
+    await reportShutdown({ process: "agent", severity: "fatal", thrown }, telling, signal);
+  throw thrown;
+}
+
+async function openLedger(
+  { dataDir }: AgentOptions,
+  { newID }: AgentDependencies,
+  telling: ShutdownReportOptions,
+  signal: AbortSignal,
+): Promise<Ledger> {
+  try {
+    return Ledger.open(join(dataDir, "ledger.db"), newID);
+  } catch (thrown) {
+    await reportShutdown({ process: "ledger", severity: "fatal", thrown }, telling, signal);
+    throw thrown;
+  }
 }
 
 function errorKernel(
-  { node, namespace }: AgentOptions,
-  { bus, clock, logger, onShutdown }: AgentDependencies,
+  { logger, onShutdown }: AgentDependencies,
+  events: ErrorEvents,
   fatal: AbortController,
 ): ErrorKernel {
-  const events = new ErrorEvents({ node, namespace, bus, clock });
   return new ErrorKernel({
     logger,
     isExpendable: (process) => process.startsWith("method/"),
@@ -109,30 +135,45 @@ function errorKernel(
 }
 
 interface Parts {
-  readonly readiness: Readiness;
-  readonly executor: RunExecutor;
+  /** Takes and starts nothing more. */
+  readonly stop: () => void;
   /** In the order of their start: who listens comes before who makes others talk. */
   readonly processes: ReadonlyArray<readonly [string, (signal: AbortSignal) => Promise<void>]>;
 }
 
 function compose(
-  options: AgentOptions & { readonly killGraceMs: number },
+  options: AgentOptions,
   dependencies: AgentDependencies,
   core: { readonly ledger: Ledger; readonly kernel: ErrorKernel },
 ): Parts {
-  const { clock, machine, newID, logger, methods = METHODS } = dependencies;
-  const common = { ...options, ...dependencies, ...machine, ...core, methods };
+  const { clock, machine, newID, logger, methods = METHODS, steps = NO_STEPS } = dependencies;
+  const { killGraceMs = 5_000, helloIntervalMs = 30_000, maxRunningCommands = 4 } = options;
   const sessionID = newID();
-  const controllerClock = new ControllerClock(clock);
   const readiness = new Readiness(clock);
   const firstHello = new AbortController();
+  const common = {
+    ...options,
+    ...dependencies,
+    ...machine,
+    ...core,
+    methods,
+    steps,
+    killGraceMs,
+    controllerClock: new ControllerClock(clock, keptTime(core.ledger, machine.bootID)),
+    spool: new RunSpool(options.dataDir),
+  };
   const outbox = new Outbox(common);
   const onResult = (runID: string): void => outbox.due(runID);
-  const executor = new RunExecutor({ ...common, controllerClock, onResult });
+  const retries = new RetrySchedule({ ...common, start: (run) => dispatcher.dispatch(run) });
+  const onWaiting = retries.add.bind(retries);
+  const recorder = new RunRecorder({ ...common, onResult, onWaiting });
+  const executor = new RunExecutor({ ...common, recorder, onResult });
+  const queue = new RunQueue(maxRunningCommands);
   const byName = new Map(
-    methods.map(({ name }) => [name, new MethodProcess((id) => executor.execute(id), clock)]),
+    methods.map((method) => [method.name, { method, process: new MethodProcess(clock) }]),
   );
-  const dispatcher = new Dispatcher(byName);
+  const reattached = new MethodProcess(clock);
+  const dispatcher = new Dispatcher({ queue, methods: byName, reattached, executor });
   const runs = {
     start: dispatcher.dispatch.bind(dispatcher),
     end: executor.end.bind(executor),
@@ -140,43 +181,62 @@ function compose(
   };
   const heartbeat = new Heartbeat({
     ...common,
-    intervalMs: options.helloIntervalMs ?? 30_000,
-    controllerClock,
+    intervalMs: helloIntervalMs,
     cluster: core.ledger,
-    hello: () => helloOf({ ...common, sessionID }),
+    hello: () => helloOf({ ...common, sessionID, machine }),
     onAccepted: () => {
       firstHello.abort();
+      retries.timeChanged();
       outbox.sendAll();
     },
   });
   const inbox = new Inbox({
     ...common,
     sessionID,
-    controllerClock,
     readiness,
     runs,
     notices: new NoticeLog(logger),
     onHelloRequest: () => heartbeat.sayNow(),
   });
   const recovery = async (signal: AbortSignal): Promise<void> => {
-    if (!readiness.isReady) await endLeftovers(core.ledger, clock);
+    if (!readiness.isReady) await recover({ ...common, dispatcher, recorder }, signal);
     await aborted(AbortSignal.any([firstHello.signal, signal]));
     if (signal.aborted) return;
-    if (!readiness.isReady) await recover({ ...common, controllerClock, runs });
     readiness.setReady();
     await aborted(signal);
   };
   return {
-    readiness,
-    executor,
+    stop: () => {
+      readiness.setStopping();
+      queue.stop();
+      executor.stop();
+    },
     processes: [
       ["ledger", (signal) => core.ledger.watch(signal)],
-      ...Array.from(byName, ([name, one]) => [`method/${name}`, one.run.bind(one)] as const),
-      ["outbox", (signal) => outbox.run(signal)],
-      ["inbox", (signal) => inbox.run(signal)],
+      ...Array.from(byName, ([name, { process }]) => [`method/${name}`, running(process)] as const),
+      ["reattached", running(reattached)],
+      ["retries", running(retries)],
+      ["outbox", running(outbox)],
+      ["inbox", running(inbox)],
       ["recovery", recovery],
-      ["heartbeat", (signal) => heartbeat.run(signal)],
+      ["heartbeat", running(heartbeat)],
     ],
+  };
+}
+
+function running(process: {
+  run(signal: AbortSignal): Promise<void>;
+}): (signal: AbortSignal) => Promise<void> {
+  return (signal) => process.run(signal);
+}
+
+function keptTime(ledger: Ledger, bootID: string): KeptTime {
+  return {
+    offset: ledger.read.clockOf(bootID),
+    keep: (offset) => {
+      // The ledger's own process reports it.
+      ledger.commit((tables) => tables.setClock(bootID, offset)).catch(() => undefined);
+    },
   };
 }
 
@@ -195,6 +255,7 @@ function helloOf({ namespace, agentVersion, ...parts }: HelloParts): Hello {
     sessionID: parts.sessionID,
     bootID: parts.machine.bootID,
     ledgerID: parts.ledger.ledgerID,
+    ledgerCounter: parts.ledger.read.counter(),
     agentVersion,
     protocol: PROTOCOL,
     methods: parts.methods.map(({ name }) => name),

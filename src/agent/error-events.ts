@@ -36,7 +36,8 @@ export class ErrorEvents {
       this.#windowEnd = clock.monotonic() + WINDOW_MS;
       this.#sent = 0;
     }
-    if (this.#sent >= MAX_EVENTS) return;
+    // What ends the agent is said in any case: it is the last that it says.
+    if (this.#sent >= MAX_EVENTS && severity !== "fatal") return;
     this.#sent += 1;
     const message = safeText(errorMessage(thrown).slice(0, MAX_MESSAGE));
     const event = { namespace, process: process.slice(0, MAX_PROCESS), severity, message };

@@ -23,12 +23,14 @@ interface Waiting {
  */
 export class GroupCommit {
   readonly #db: DatabaseSync;
+  readonly #explained: (thrown: unknown) => Error;
   readonly #broken = Promise.withResolvers<never>();
   #waiting: Waiting[] = [];
   #refusal: FatalError | LedgerClosedError | undefined;
 
-  constructor(db: DatabaseSync) {
+  constructor(db: DatabaseSync, explained: (thrown: unknown) => Error) {
     this.#db = db;
+    this.#explained = explained;
     // Whether anybody watches for it or not, every caller is told as well.
     this.#broken.promise.catch(() => undefined);
   }
@@ -73,7 +75,10 @@ export class GroupCommit {
       this.#db.exec("COMMIT");
       for (const resolve of settle) resolve();
     } catch (thrown) {
-      this.#break(new FatalError("the ledger does not commit", { cause: thrown }), group);
+      this.#break(
+        new FatalError("the ledger does not commit", { cause: this.#explained(thrown) }),
+        group,
+      );
     }
   }
 

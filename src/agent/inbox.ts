@@ -5,6 +5,7 @@ import {
   decodeMessage,
   encodeMessage,
   MalformedMessageError,
+  type MessageType,
   UnsupportedVersionError,
 } from "../protocol/envelope.ts";
 import {
@@ -14,6 +15,7 @@ import {
   parseSubject,
   type SubjectParts,
 } from "../protocol/subjects.ts";
+import { withdrawalMessage, type Withdrawal } from "../protocol/withdrawal.ts";
 import type { ErrorKernel } from "../runtime/errorkernel.ts";
 import { aborted } from "../runtime/aborted.ts";
 import { refusalOf, type Refused } from "./admission.ts";
@@ -24,8 +26,10 @@ import type { Method } from "./methods/method.ts";
 import type { NoticeLog } from "../runtime/notice-log.ts";
 import type { Readiness } from "./readiness.ts";
 import { rejectionOf } from "./rejection.ts";
-import { REPLACED, type EndCause } from "./run-end.ts";
-import { takeCommand, type Taken } from "./take-command.ts";
+import type { LedgerTables } from "./ledger-tables.ts";
+import type { EndCause } from "./run-end.ts";
+import { NO_STEPS, type Steps } from "./steps.ts";
+import { takeCommand, takeDeletion, takeWithdrawal, type Taken } from "./take-command.ts";
 
 /** A command that comes between a hello and its reply is worth waiting for, so long. */
 const READY_WAIT_MS = 2_000;
@@ -44,9 +48,11 @@ export interface InboxOptions {
   readonly readiness: Readiness;
   readonly methods: readonly Method[];
   readonly onHelloRequest: () => void;
-  /** What follows from a command, once it is in the ledger. */
+  readonly steps?: Steps;
+  /** What follows from a command or a withdrawal, once it is in the ledger. */
   readonly runs: {
     start(run: DueRun): void;
+    /** The run is to be ended if it is under way; if it waited, the ledger has its end already. */
     end(runID: string, cause: EndCause): void;
     resultDue(runID: string): void;
   };
@@ -82,48 +88,79 @@ export class Inbox {
       const subject = parseSubject(message.subject);
       if (subject?.direction !== "command" || subject.node !== node) return;
       if (subject.method === "hello") this.#options.onHelloRequest();
-      else if (isReplyTo(CONTROLLER_INBOX, message.reply)) await this.#command(message, subject);
+      else if (isReplyTo(CONTROLLER_INBOX, message.reply)) await this.#answer(message, subject);
       else notices.note(message.subject, "NoReply", "a command that no controller waits for");
     } catch (thrown) {
       kernel.report({ process: "inbox", severity: "warning", thrown });
     }
   }
 
-  async #command(message: BusMessage, subject: SubjectParts): Promise<void> {
-    const answer = (ack: Ack): void => message.respond(encodeMessage(ackMessage, ack));
-    const command = this.#decoded(message);
-    if ("reason" in command) {
-      answer({ answer: "refused", ...command });
-      return;
-    }
-    await this.#options.readiness.settled(READY_WAIT_MS);
-    const refused = this.#refusal(command, subject);
-    if (refused !== undefined) {
-      answer({ answer: "refused", ...refused });
-      return;
-    }
-    const taken = await this.#take(command);
-    if ("reason" in taken) {
-      answer({ answer: "refused", ...taken });
-      return;
-    }
-    this.#act(command, taken);
-    answer(taken.ack);
+  async #answer(message: BusMessage, subject: SubjectParts): Promise<void> {
+    const outcome =
+      subject.method === "cancel"
+        ? await this.#withdrawal(message, subject)
+        : await this.#command(message, subject);
+    const ack: Ack = "reason" in outcome ? { answer: "refused", ...outcome } : outcome.ack;
+    const { steps = NO_STEPS } = this.#options;
+    steps.reached("ack.sending");
+    message.respond(encodeMessage(ackMessage, ack));
+    steps.reached("ack.sent");
   }
 
-  #decoded(message: BusMessage): Command | Refused {
+  async #command(message: BusMessage, subject: SubjectParts): Promise<Taken | Refused> {
+    const command = await this.#admitted(commandMessage, message, subject);
+    if ("reason" in command) return command;
+    const { newID, controllerClock, methods } = this.#options;
+    const runID = newID();
+    const at = controllerClock.timestamp();
+    const end = rejectionOf(command.work, methods);
+    const rejection = end === undefined ? undefined : { ...end, finishedAt: at };
+    const taken = await this.#commit((tables) =>
+      takeCommand(tables, { command, runID, at, rejection }),
+    );
+    if ("ack" in taken) this.#act(taken, command);
+    return taken;
+  }
+
+  async #withdrawal(message: BusMessage, subject: SubjectParts): Promise<Taken | Refused> {
+    const withdrawal = await this.#admitted(withdrawalMessage, message, subject);
+    if ("reason" in withdrawal) return withdrawal;
+    const runID = this.#options.newID();
+    const at = this.#options.controllerClock.timestamp();
+    const taken = await this.#commit((tables) =>
+      withdrawal.scope === "run"
+        ? takeWithdrawal(tables, { withdrawal, runID, at })
+        : takeDeletion(tables, withdrawal, at),
+    );
+    if ("ack" in taken) this.#act(taken);
+    return taken;
+  }
+
+  /** What came, if it can be read and is for this agent now; else why not. */
+  async #admitted<T extends Command | Withdrawal>(
+    type: MessageType<T>,
+    message: BusMessage,
+    subject: SubjectParts,
+  ): Promise<T | Refused> {
+    const decoded = this.#decoded(type, message);
+    if ("reason" in decoded) return decoded;
+    await this.#options.readiness.settled(READY_WAIT_MS);
+    return this.#refusal(decoded, subject) ?? decoded;
+  }
+
+  #decoded<T>(type: MessageType<T>, message: BusMessage): T | Refused {
     try {
-      return decodeMessage(commandMessage, message.data);
+      return decodeMessage(type, message.data);
     } catch (thrown) {
       if (!(thrown instanceof MalformedMessageError)) throw thrown;
       const isVersion = thrown instanceof UnsupportedVersionError;
       const reason = isVersion ? "UnsupportedVersion" : "Malformed";
-      this.#options.notices.note(message.subject, reason, "a command that cannot be read");
+      this.#options.notices.note(message.subject, reason, `a ${type.name} that cannot be read`);
       return { reason, message: thrown.message.slice(0, MAX_MESSAGE) };
     }
   }
 
-  #refusal(command: Command, subject: SubjectParts): Refused | undefined {
+  #refusal(message: Command | Withdrawal, subject: SubjectParts): Refused | undefined {
     const { node, namespace, sessionID, ledger, controllerClock, readiness } = this.#options;
     if (ledger.isBroken) return refusedFor("JournalUnavailable", "the journal does not commit");
     const now = controllerClock.now();
@@ -131,7 +168,7 @@ export class Inbox {
     if (!readiness.isReady || now === undefined || clusterID === undefined) {
       return refusedFor("NotReady", "the agent is starting or stopping");
     }
-    const refused = refusalOf(command, subject, { node, namespace, clusterID, sessionID, now });
+    const refused = refusalOf(message, subject, { node, namespace, clusterID, sessionID, now });
     if (refused !== undefined) {
       this.#options.notices.note(
         `${subject.node}.command.${subject.method}`,
@@ -142,29 +179,28 @@ export class Inbox {
     return refused;
   }
 
-  async #take(command: Command): Promise<Taken | Refused> {
-    const { ledger, newID, controllerClock, methods, readiness } = this.#options;
-    const runID = newID();
-    const at = controllerClock.timestamp();
-    const end = rejectionOf(command.work, methods);
-    const rejection = end === undefined ? undefined : { ...end, finishedAt: at };
+  async #commit(take: (tables: LedgerTables) => Taken): Promise<Taken | Refused> {
+    const { ledger, readiness, steps = NO_STEPS } = this.#options;
     try {
-      return await ledger.commit((tables) =>
-        readiness.isReady
-          ? takeCommand(tables, { command, runID, at, rejection })
-          : refusedFor("NotReady", "the agent is stopping"),
+      steps.reached("accepted.committing");
+      const taken = await ledger.commit((tables) =>
+        readiness.isReady ? take(tables) : refusedFor("NotReady", "the agent is stopping"),
       );
+      steps.reached("accepted.committed");
+      return taken;
     } catch {
       // The ledger's own process reports it.
       return refusedFor("JournalUnavailable", "the journal does not commit");
     }
   }
 
-  #act(command: Command, { starts, ends, due }: Taken): void {
-    const { namespace, name, work } = command;
+  #act({ starts, ends, due }: Taken, command?: Command): void {
     const { runs } = this.#options;
-    if (ends !== undefined) runs.end(ends, REPLACED);
-    if (starts !== undefined) runs.start({ runID: starts, namespace, name, method: work.method });
+    for (const { runID, cause } of ends) runs.end(runID, cause);
+    if (starts !== undefined && command !== undefined) {
+      const { namespace, name, work } = command;
+      runs.start({ runID: starts, namespace, name, method: work.method });
+    }
     for (const runID of due) runs.resultDue(runID);
   }
 }

@@ -1,21 +1,21 @@
-import { mkdirSync } from "node:fs";
+import { accessSync, constants, existsSync, mkdirSync, statSync } from "node:fs";
 import { dirname } from "node:path";
 import { DatabaseSync } from "node:sqlite";
-import { errorMessage } from "../runtime/errors.ts";
+import { isDeepStrictEqual } from "node:util";
+import { crc32 } from "node:zlib";
+import { damaged, LedgerTooNewError, openingErrorOf, readOnly } from "./ledger-errors.ts";
 import {
-  LedgerCorruptError,
-  LedgerError,
-  LedgerInUseError,
-  LedgerTooNewError,
-} from "./ledger-errors.ts";
-import { LEDGER_SCHEMA, LEDGER_VERSION } from "./ledger-schema.ts";
+  LEDGER_SCHEMA,
+  LEDGER_VERSION,
+  SCHEMA_QUERY,
+  SUM_FUNCTION,
+  WRONG_SUMS,
+} from "./ledger-schema.ts";
 
 /** How long to wait for a predecessor that is about to let go of the file. */
 const BUSY_TIMEOUT_MS = 1_000;
-/** Result codes of SQLite (sqlite.org/rescode.html). */
-const SQLITE_BUSY = 5;
-const SQLITE_CORRUPT = 11;
-const SQLITE_NOTADB = 26;
+/** SQLite takes a file without one whole page for an empty one. */
+const SMALLEST_PAGE = 512;
 
 /**
  * Opens the ledger at `path`, making it, and its folder for the owner alone, if it is not there.
@@ -24,26 +24,31 @@ const SQLITE_NOTADB = 26;
  * - A commit has reached the disk when it returns (WAL, synchronous=FULL).
  * - Nobody else has the file open for as long as this connection lives.
  * - What is deleted is overwritten in the file.
+ * - A file that was cut short or changed, to a bit of any row, is refused.
+ *
+ * NOT GUARANTEED: after a crash the commits since the last checkpoint are in the -wal file beside it. Whoever
+ * removes that file, or puts an earlier copy in place, takes the ledger back in time. Only the controller
+ * sees that, by the number of runs that the ledger has taken on.
  *
  * Throws a LedgerError, of the kind that fits, and leaves the file as it was.
  */
 export function openLedgerFile(path: string, newID: () => string): DatabaseSync {
   try {
     mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
+    if (existsSync(path)) accessSync(path, constants.R_OK | constants.W_OK);
   } catch (thrown) {
-    throw new LedgerError(`the folder of the ledger ${path} cannot be made`, { cause: thrown });
+    throw readOnly(path, thrown);
   }
+  const size = statSync(path, { throwIfNoEntry: false })?.size ?? 0;
+  if (size > 0 && size < SMALLEST_PAGE) throw damaged(path, new Error(`${size} bytes are left`));
   let db: DatabaseSync | undefined;
   try {
-    db = new DatabaseSync(path, {
-      timeout: BUSY_TIMEOUT_MS,
-      enableForeignKeyConstraints: true,
-    });
+    db = new DatabaseSync(path, { timeout: BUSY_TIMEOUT_MS });
     prepare(db, path, newID);
     return db;
   } catch (thrown) {
     db?.close();
-    throw thrown instanceof LedgerError ? thrown : explained(path, thrown);
+    throw openingErrorOf(path, thrown);
   }
 }
 
@@ -57,47 +62,46 @@ function prepare(db: DatabaseSync, path: string, newID: () => string): void {
   if (version > LEDGER_VERSION) {
     throw new LedgerTooNewError(
       `the ledger ${path} has version ${version} and this agent reads up to ${LEDGER_VERSION}: ` +
-        "it belongs to a later version of Steward",
+        "it belongs to a later version of Steward, which is to be installed again",
     );
   }
-  const check = firstValue(db, "PRAGMA quick_check(1)");
-  if (check !== "ok") throw corrupt(path, new Error(String(check)));
+  const check = firstValue(db, "PRAGMA integrity_check(1)");
+  if (check !== "ok") throw damaged(path, new Error(String(check)));
+  db.function(SUM_FUNCTION, { deterministic: true }, (text) => crc32(String(text)));
+  // Takes the lock for good, and shows whether the file can be written.
   db.exec("BEGIN IMMEDIATE");
-  if (version === 0) {
-    db.exec(LEDGER_SCHEMA);
-    db.prepare("INSERT INTO meta (key, value) VALUES ('ledgerID', ?)").run(newID());
-    db.exec(`PRAGMA user_version = ${LEDGER_VERSION}`);
-  }
+  if (db.prepare(SCHEMA_QUERY).all().length === 0) make(db, newID);
   db.exec("COMMIT");
+  checkTables(db, path);
+  const wrong = db.prepare(WRONG_SUMS).get();
+  if (wrong !== undefined) {
+    throw damaged(path, new Error(`a row of ${String(wrong["wrong"])} is not what was written`));
+  }
+}
+
+function make(db: DatabaseSync, newID: () => string): void {
+  db.exec(LEDGER_SCHEMA);
+  db.prepare("INSERT INTO meta (key, value) VALUES ('ledgerID', ?)").run(newID());
+  db.exec(`PRAGMA user_version = ${LEDGER_VERSION}`);
+}
+
+/** Whether it is a ledger at all, made by this version. */
+function checkTables(db: DatabaseSync, path: string): void {
+  const model = new DatabaseSync(":memory:");
+  model.exec(LEDGER_SCHEMA);
+  const wanted = model.prepare(SCHEMA_QUERY).all();
+  model.close();
+  const version = Number(firstValue(db, "PRAGMA user_version"));
+  const isLedger = isDeepStrictEqual(db.prepare(SCHEMA_QUERY).all(), wanted);
+  if (version !== LEDGER_VERSION || !isLedger) {
+    throw damaged(path, new Error("its tables are not those of a ledger"));
+  }
+  if (db.prepare("SELECT 1 FROM meta WHERE key = 'ledgerID'").get() === undefined) {
+    throw damaged(path, new Error("it has no id"));
+  }
 }
 
 function firstValue(db: DatabaseSync, sql: string): unknown {
   const [value] = Object.values(db.prepare(sql).get() ?? {});
   return value;
-}
-
-function explained(path: string, thrown: unknown): LedgerError {
-  const code = resultCode(thrown);
-  if (code === SQLITE_BUSY) {
-    return new LedgerInUseError(`the ledger ${path} is in use: another agent runs on it`, {
-      cause: thrown,
-    });
-  }
-  if (code === SQLITE_CORRUPT || code === SQLITE_NOTADB) return corrupt(path, thrown);
-  const text = `the ledger ${path} cannot be opened: ${errorMessage(thrown)}`;
-  return new LedgerError(text, { cause: thrown });
-}
-
-function corrupt(path: string, thrown: unknown): LedgerCorruptError {
-  return new LedgerCorruptError(
-    `the ledger ${path} is damaged (${errorMessage(thrown)}): nothing can be run safely on its word. ` +
-      "Keep a copy, then remove it to start with an empty one, which forgets what this node has run",
-    { cause: thrown },
-  );
-}
-
-/** The primary result code of an error of SQLite. */
-function resultCode(thrown: unknown): number | undefined {
-  if (!(thrown instanceof Error) || !("errcode" in thrown)) return undefined;
-  return typeof thrown.errcode === "number" ? thrown.errcode & 0xff : undefined;
 }

@@ -1,14 +1,11 @@
 import type { DatabaseSync } from "node:sqlite";
 import { aborted } from "../runtime/aborted.ts";
 import { GroupCommit } from "./group-commit.ts";
+import { ledgerErrorOf } from "./ledger-errors.ts";
 import { openLedgerFile } from "./ledger-file.ts";
+import { DEFAULT_LIMITS, type LedgerLimits } from "./ledger-pruning.ts";
+import type { LedgerQueries } from "./ledger-queries.ts";
 import { LedgerTables } from "./ledger-tables.ts";
-
-/** The tables as anybody may read them. */
-export type LedgerReader = Pick<
-  LedgerTables,
-  "report" | "openRuns" | "resultsWithoutReceipt" | "owesResult" | "helloRuns"
->;
 
 /**
  * What this node has run, and what it still owes the controller: the one truth on the node. A SQLite
@@ -22,22 +19,23 @@ export type LedgerReader = Pick<
  */
 export class Ledger {
   readonly ledgerID: string;
-  readonly read: LedgerReader;
+  /** The tables as anybody may read them. */
+  readonly read: LedgerQueries;
   readonly #db: DatabaseSync;
   readonly #tables: LedgerTables;
   readonly #commits: GroupCommit;
 
-  constructor(db: DatabaseSync) {
+  private constructor(path: string, db: DatabaseSync, limits?: Partial<LedgerLimits>) {
     this.#db = db;
-    this.#tables = new LedgerTables(db);
-    this.#commits = new GroupCommit(db);
+    this.#tables = new LedgerTables(db, { ...DEFAULT_LIMITS, ...limits });
+    this.#commits = new GroupCommit(db, (thrown) => ledgerErrorOf(path, thrown));
     this.read = this.#tables;
     this.ledgerID = this.#tables.meta("ledgerID") ?? "";
   }
 
   /** Opens the file at `path`, or makes it. Throws a LedgerError. */
-  static open(path: string, newID: () => string): Ledger {
-    return new Ledger(openLedgerFile(path, newID));
+  static open(path: string, newID: () => string, limits?: Partial<LedgerLimits>): Ledger {
+    return new Ledger(path, openLedgerFile(path, newID), limits);
   }
 
   /** The cluster that this node belongs to; undefined before the first contact. */

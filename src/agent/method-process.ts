@@ -2,32 +2,30 @@ import type { Clock } from "../runtime/clock.ts";
 import { Wakeup } from "./wakeup.ts";
 
 interface Waiting {
-  readonly runID: string;
+  readonly task: () => Promise<void>;
   readonly over: () => void;
 }
 
 /**
- * The supervised process of one method: takes its runs from a queue and has them executed, side by side.
+ * A supervised process that does tasks side by side, such as the runs of one method.
  *
  * GUARANTEES
- * - A run that throws disturbs no other run. The process throws what it threw, to be reported and
- *   restarted; the queue outlives that.
+ * - A task that throws disturbs no other one. The process throws what it threw, to be reported and
+ *   restarted; what waits outlives that.
  */
 export class MethodProcess {
-  readonly #execute: (runID: string) => Promise<void>;
   readonly #wakeup: Wakeup;
   readonly #waiting: Waiting[] = [];
   readonly #thrown: Error[] = [];
 
-  constructor(execute: (runID: string) => Promise<void>, clock: Pick<Clock, "sleep">) {
-    this.#execute = execute;
+  constructor(clock: Pick<Clock, "sleep">) {
     this.#wakeup = new Wakeup(clock);
   }
 
-  /** Queues a run; resolves when it is over, however it ended. */
-  do(runID: string): Promise<void> {
+  /** Has a task done; resolves when it is over, however it ended. */
+  do(task: () => Promise<void>): Promise<void> {
     return new Promise((over) => {
-      this.#waiting.push({ runID, over });
+      this.#waiting.push({ task, over });
       this.#wakeup.wake();
     });
   }
@@ -41,9 +39,9 @@ export class MethodProcess {
     }
   }
 
-  async #do({ runID, over }: Waiting): Promise<void> {
+  async #do({ task, over }: Waiting): Promise<void> {
     try {
-      await this.#execute(runID);
+      await task();
     } catch (thrown) {
       this.#thrown.push(thrown instanceof Error ? thrown : new Error(String(thrown)));
       this.#wakeup.wake();

@@ -11,6 +11,7 @@ import type { Random } from "../runtime/random.ts";
 import { WorkQueue } from "../runtime/workqueue.ts";
 import { aborted } from "../runtime/aborted.ts";
 import type { Ledger } from "./ledger.ts";
+import { NO_STEPS, type Steps } from "./steps.ts";
 
 /** Results that wait for their receipt at the same time. */
 const IN_FLIGHT = 16;
@@ -28,6 +29,7 @@ export interface OutboxOptions {
   readonly logger: Logger;
   readonly kernel: ErrorKernel;
   readonly ledger: Ledger;
+  readonly steps?: Steps;
 }
 
 /**
@@ -78,11 +80,12 @@ export class Outbox {
   }
 
   async #send(runID: string, signal: AbortSignal): Promise<void> {
-    const { bus, node, ledger } = this.#options;
+    const { bus, node, ledger, steps = NO_STEPS } = this.#options;
     const { clusterID } = ledger;
     // Before the first contact there is nobody to owe it to; the first hello sends everything.
     if (clusterID === undefined || !ledger.read.owesResult(runID)) return;
     const result = asResult(ledger.read.report(runID), clusterID);
+    steps.reached("result.sending");
     const outcome = await bus.request(
       eventSubject(node, "result"),
       encodeMessage(resultMessage, result),
@@ -97,10 +100,12 @@ export class Outbox {
   }
 
   async #confirmed(result: Result): Promise<void> {
-    const { ledger } = this.#options;
+    const { ledger, steps = NO_STEPS } = this.#options;
     this.#tries.delete(result.runID);
     this.#refused.delete(result.runID);
+    steps.reached("receipt.committing");
     await ledger.commit((tables) => tables.markReceipted(result));
+    steps.reached("receipt.committed");
     // It may have been adopted meanwhile, and be owed to another resource.
     if (ledger.read.owesResult(result.runID)) this.due(result.runID);
   }

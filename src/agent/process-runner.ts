@@ -1,57 +1,61 @@
-import { spawn, type ChildProcessWithoutNullStreams } from "node:child_process";
-import { once } from "node:events";
-import type { Readable } from "node:stream";
-import { setImmediate as nextTurn } from "node:timers/promises";
 import type { CommandTerms, CommandWork } from "../protocol/command.ts";
 import type { Clock } from "../runtime/clock.ts";
-import { OutputCollector } from "./output-collector.ts";
+import { endOfAttempt, type AttemptLimits, type WrapperOver } from "./attempt-end.ts";
+import { BegunBefore, type AttemptFiles, type AttemptFolder } from "./attempt-folder.ts";
+import { removeCgroup } from "./cgroup.ts";
 import type { EndRequest } from "./end-request.ts";
-import {
-  endOfExit,
-  timedOut,
-  unstarted,
-  type EndCause,
-  type Exit,
-  type RunEnd,
-} from "./run-end.ts";
-import { groupGone, killRuns, signalGroup } from "./run-processes.ts";
-import { spawnFailure } from "./spawn-failure.ts";
+import { findProgram } from "./find-program.ts";
+import { LastWords } from "./last-words.ts";
+import { FILES_LOST, unstarted, type RunEnd } from "./run-end.ts";
+import type { RunSpool } from "./run-spool.ts";
+import { errorCode, spawnFailure, spoolUnavailable } from "./spawn-failure.ts";
+import { startWrapper } from "./wrapper.ts";
 
-/**
- * How long the pipes of a process that has exited are read on while something else, in the background,
- * holds them open: so long, and on as long as there is more, but not beyond the second bound.
- */
-const DRAIN_MS = 250;
-const MAX_DRAIN_MS = 2_000;
+const MAX_OUTPUT_BYTES = 268_435_456;
+/** How often a wrapper is looked at that is another's child. */
+const REATTACHED_LOOK_MS = 100;
 
 /** One process to run for a command. */
 export interface ProcessSpec {
   readonly runID: string;
+  /** Counts the attempts of a run. One is begun again only if it never started and its files were removed. */
+  readonly attempt: number;
   /** The program, found by the PATH of `env`, and its arguments. Nothing has a NUL character. */
   readonly argv: readonly [string, ...string[]];
   readonly env: Readonly<Record<string, string>>;
   readonly work: CommandWork;
   readonly terms: CommandTerms;
+  /** On the monotonic clock, which all processes of a boot share: when its time is up. */
+  readonly deadline: number;
 }
 
 export interface ProcessRunnerOptions {
   readonly clock: Clock;
   /** Between asking a process group to end and ending it. */
   readonly killGraceMs: number;
+  readonly spool: RunSpool;
+  /** Beyond so much of one stream a run is ended; 256 MiB unless told. */
+  readonly maxOutputBytes?: number;
+  /** The POSIX shell that keeps the command; /bin/sh unless told. */
+  readonly shell?: string;
 }
 
 /** What the run's owner has to do with a process in the making. */
 export interface ProcessOwner {
   /** Where the owner asks for the run to be ended. */
   readonly end: EndRequest;
-  /** Called once, when the process exists. */
+  /** Called once, when the process exists; when one is taken up, as soon as that is known. */
   readonly onForked: () => void;
 }
 
 /**
- * Runs one process to its end, in a process group of its own, and says how that was. Never throws for
- * what a command can do: a program that does not exist, prints gigabytes, ignores signals or leaves
- * children behind has an end like any other.
+ * Runs one process to its end, in a session and a process group of its own, and says how that was. The
+ * process does not need this agent: its parent is a shell, its input and output are files, and
+ * `reattachProcess` takes it up from there. Never throws for what a command can do: a program that does not
+ * exist, prints gigabytes, ignores signals or leaves children behind has an end like any other. Throws a
+ * BegunBefore if the attempt has been.
+ *
+ * An end may say `started: "False"` after `onForked` as well: then there was a shell, but provably no command.
  */
 export async function runProcess(
   spec: ProcessSpec,
@@ -59,138 +63,89 @@ export async function runProcess(
   options: ProcessRunnerOptions,
 ): Promise<RunEnd> {
   if (owner.end.cause !== undefined) return unstarted(owner.end.cause);
-  const spawned = await spawnProcess(spec);
-  if (spawned.kind === "failed") {
-    return spawnFailure(spawned.code, spec.argv[0], workingDir(spec.work));
+  const { argv, env, work, runID, attempt } = spec;
+  const { clock, spool, shell = "/bin/sh" } = options;
+  const workingDir = work.workingDir === "" ? "/" : work.workingDir;
+  const program = findProgram(argv[0], env["PATH"], workingDir);
+  if ("code" in program) return spawnFailure(program.code, argv[0], workingDir);
+  const folder = spool.attempt(runID, attempt);
+  const files = filesOf(folder, work.stdin, spool);
+  if ("started" in files) return files;
+  const cgroup = spool.makeCgroup(runID, attempt);
+  const command = { argv: [program.path, ...argv.slice(1)], env, workingDir } as const;
+  const wrapper = await startWrapper(
+    { shell, script: spool.script, folder, cgroup, ...command },
+    files,
+  );
+  const words = new LastWords(files.exit, files.wrapper);
+  if ("failed" in wrapper) {
+    words.close();
+    folder.discard();
+    if (cgroup !== undefined) removeCgroup(cgroup);
+    // The program is there: what the kernel misses is the shell, or the folder since it was looked for.
+    return spawnFailure(wrapper.failed, shell, workingDir);
   }
   owner.onForked();
-  const { child, pid, exited } = spawned;
-  const startedAt = options.clock.monotonic();
-  const duration = exited.then(() => Math.round(options.clock.monotonic() - startedAt));
-  const collected = [child.stdout, child.stderr].map((stream) => collect(stream, spec.terms));
-  const cause = await firstCause(exited, { spec, owner, options, startedAt });
-  if (cause !== undefined) await endProcesses(pid, spec.runID, options);
-  const exit = await exited;
-  const durationMs = await duration;
-  const [stdout, stderr] = await Promise.all(collected.map((one) => drained(one, options.clock)));
-  return {
-    ...endOfExit(exit, spec.terms.successExitCodes, cause),
-    durationMs,
-    ...(stdout === undefined ? {} : { stdout: stdout.output() }),
-    ...(stderr === undefined ? {} : { stderr: stderr.output() }),
-  };
+  const over = wrapper.exited.then(({ code }) => ({ code, at: clock.monotonic() }));
+  const processes = { runID, group: wrapper.pid, cgroup };
+  return endOfAttempt({ ...spec, ...owner, folder, words, processes, over }, limitsOf(options));
 }
 
-type Spawned =
-  | {
-      readonly kind: "running";
-      readonly child: ChildProcessWithoutNullStreams;
-      readonly pid: number;
-      readonly exited: Promise<Exit>;
-    }
-  | { readonly kind: "failed"; readonly code: string };
+/** An attempt that an earlier agent committed to. */
+export type ReattachedSpec = Omit<ProcessSpec, "argv" | "env" | "work"> & {
+  /** That agent is known to have started a wrapper: without its files, nobody knows what came of it. */
+  readonly wasForked?: boolean;
+};
 
-async function spawnProcess({ argv, env, work }: ProcessSpec): Promise<Spawned> {
-  const [program, ...args] = argv;
-  let child: ChildProcessWithoutNullStreams;
+/**
+ * Takes up an attempt that an earlier agent of this boot started, or was about to. "neverStarted": it did not,
+ * and the command of this attempt never will be. Throws if that cannot be found out.
+ */
+export async function reattachProcess(
+  spec: ReattachedSpec,
+  owner: ProcessOwner,
+  options: ProcessRunnerOptions,
+): Promise<RunEnd | "neverStarted"> {
+  const { clock, spool } = options;
+  const { runID, attempt } = spec;
+  const folder = spool.attempt(runID, attempt);
+  if (spec.wasForked === true && folder.isGone()) {
+    await spool.kill(runID, attempt, clock);
+    return FILES_LOST;
+  }
+  const pid = await folder.claim(clock, spec.deadline);
+  if (pid === undefined) return "neverStarted";
+  const words = folder.lastWords();
+  owner.onForked();
+  const isKept = (): boolean => folder.isKeptBy(pid);
+  const processes = { runID, group: isKept() ? pid : undefined, cgroup: folder.cgroup() };
+  const over = overOfAnothers(words, isKept, clock);
+  return endOfAttempt({ ...spec, ...owner, folder, words, processes, over }, limitsOf(options));
+}
+
+function filesOf(folder: AttemptFolder, stdin: string, spool: RunSpool): AttemptFiles | RunEnd {
   try {
-    child = spawn(program, args, {
-      cwd: workingDir(work),
-      env: { ...env },
-      detached: true,
-      stdio: "pipe",
-    });
+    spool.prepare();
+    return folder.create(stdin);
   } catch (thrown) {
-    return { kind: "failed", code: errorCode(thrown) };
+    if (thrown instanceof BegunBefore) throw thrown;
+    return spoolUnavailable(errorCode(thrown));
   }
-  if (child.pid === undefined) {
-    const [thrown]: unknown[] = await once(child, "error");
-    return { kind: "failed", code: errorCode(thrown) };
-  }
-  const exited = new Promise<Exit>((resolve) => {
-    child.once("exit", (code, signal) => resolve({ code, signal }));
-  });
-  child.on("error", () => undefined);
-  // A command that does not read its input, or ends before it has, is no error.
-  child.stdin.on("error", () => undefined);
-  child.stdin.end(work.stdin);
-  return { kind: "running", child, pid: child.pid, exited };
 }
 
-function workingDir(work: CommandWork): string {
-  return work.workingDir === "" ? "/" : work.workingDir;
-}
-
-interface Watch {
-  readonly spec: ProcessSpec;
-  readonly owner: ProcessOwner;
-  readonly options: ProcessRunnerOptions;
-  readonly startedAt: number;
-}
-
-/** Waits for the exit, the timeout or the owner: why the process is to be ended, if it is. */
-async function firstCause(exited: Promise<Exit>, watch: Watch): Promise<EndCause | undefined> {
-  const { clock } = watch.options;
-  const { timeoutMs } = watch.spec.terms;
-  const over = new AbortController();
-  const watching = AbortSignal.any([over.signal, watch.owner.end.signal]);
-  void exited.then(() => over.abort());
-  const left = (): number => watch.startedAt + timeoutMs - clock.monotonic();
-  while (!watching.aborted && left() > 0) await clock.sleep(left(), watching);
-  // After a long stall of this process the timer comes first: an exit in time gets its turn.
-  await nextTurn();
-  if (over.signal.aborted) return undefined;
-  return watch.owner.end.cause ?? timedOut(timeoutMs);
-}
-
-async function endProcesses(
-  pid: number,
-  runID: string,
-  { clock, killGraceMs }: ProcessRunnerOptions,
-): Promise<void> {
-  signalGroup(pid, "SIGTERM");
-  await groupGone(pid, killGraceMs, clock);
-  signalGroup(pid, "SIGKILL");
-  await killRuns(new Set([runID]), clock);
-}
-
-interface Collected {
-  readonly stream: Readable;
-  readonly collector: OutputCollector;
-  readonly closed: Promise<void>;
-}
-
-function collect(stream: Readable, terms: CommandTerms): Collected {
-  const collector = new OutputCollector(terms.inlineBytes);
-  stream.on("data", (chunk: Uint8Array) => collector.push(chunk));
-  stream.on("error", () => undefined);
-  const closed = new Promise<void>((resolve) => {
-    stream.once("close", resolve);
-  });
-  return { stream, collector, closed };
-}
-
-/** Reads what a process that has exited left in its pipe. */
-async function drained(
-  { stream, collector, closed }: Collected,
+async function overOfAnothers(
+  words: LastWords,
+  isKept: () => boolean,
   clock: Clock,
-): Promise<OutputCollector> {
-  const deadline = clock.monotonic() + MAX_DRAIN_MS;
-  const over = new AbortController();
-  void closed.then(() => over.abort());
-  let before = -1;
-  while (!over.signal.aborted && collector.bytes !== before && clock.monotonic() < deadline) {
-    before = collector.bytes;
-    await clock.sleep(DRAIN_MS, over.signal);
-    // After a long stall of this process the timer comes first: what is in the pipe gets its turn.
-    await nextTurn();
-  }
-  stream.destroy();
-  await closed;
-  return collector;
+): Promise<WrapperOver> {
+  // In this order: a wrapper has said its last when it goes.
+  const isOver = (): boolean => typeof words.progress() === "number" || !isKept();
+  if (isOver()) return { code: null };
+  while (!isOver()) await clock.sleep(REATTACHED_LOOK_MS);
+  return { code: null, at: clock.monotonic() };
 }
 
-function errorCode(thrown: unknown): string {
-  if (!(thrown instanceof Error) || !("code" in thrown)) return "unknown error";
-  return String(thrown.code);
+function limitsOf(options: ProcessRunnerOptions): AttemptLimits {
+  const { clock, killGraceMs, maxOutputBytes = MAX_OUTPUT_BYTES } = options;
+  return { clock, killGraceMs, maxOutputBytes };
 }

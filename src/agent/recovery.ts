@@ -1,66 +1,72 @@
-import type { Clock } from "../runtime/clock.ts";
+import { aborted } from "../runtime/aborted.ts";
+import { errorMessage } from "../runtime/errors.ts";
 import type { Logger } from "../runtime/logger.ts";
 import type { ControllerClock } from "./controller-clock.ts";
-import type { DueRun } from "./dispatcher.ts";
+import type { Dispatcher } from "./dispatcher.ts";
 import type { OpenRun } from "./ledger-run.ts";
 import type { Ledger } from "./ledger.ts";
 import type { Method } from "./methods/method.ts";
-import { rejectionOf } from "./rejection.ts";
 import type { RunEnd } from "./run-end.ts";
-import { killRuns } from "./run-processes.ts";
+import type { RunRecorder } from "./run-recorder.ts";
+import type { RunSpool } from "./run-spool.ts";
 
 export interface RecoveryOptions {
   readonly bootID: string;
   /** Of this agent: an earlier one may have accepted what this one cannot do. */
   readonly methods: readonly Method[];
   readonly ledger: Ledger;
+  readonly spool: Pick<RunSpool, "retain">;
   readonly controllerClock: ControllerClock;
   readonly logger: Logger;
-  readonly runs: { start(run: DueRun): void; resultDue(runID: string): void };
+  readonly dispatcher: Pick<Dispatcher, "reattach">;
+  readonly recorder: Pick<RunRecorder, "ended" | "accepted">;
 }
 
 /**
- * Ends what an earlier agent had started and left running: nobody keeps its time-out any more. Needs
- * nothing from outside, so that it does not wait for a link. Resolves to how many processes there were.
+ * Takes up what an earlier agent left, before this one takes commands. What it had started in this boot is
+ * kept from here on, at once and without anything from outside. For all else the controller's time has to
+ * be known: what went down with the machine is recorded, what was only accepted is started when it may be.
+ * Resolves early when the signal is aborted.
  */
-export async function endLeftovers(ledger: Ledger, clock: Clock): Promise<number> {
-  const started = ledger.read.openRuns().filter(({ state }) => state !== "Accepted");
-  return killRuns(new Set(started.map(({ runID }) => runID)), clock);
-}
-
-/**
- * Settles what an earlier agent left open, after `endLeftovers` and before this one takes commands: what
- * it had started is recorded as Interrupted, what it had only accepted is started now, if this one can do
- * it. Needs the controller's time.
- */
-export async function recover(options: RecoveryOptions): Promise<void> {
-  const { bootID, methods, ledger, controllerClock, logger, runs } = options;
+export async function recover(options: RecoveryOptions, signal: AbortSignal): Promise<void> {
+  const { ledger, controllerClock, dispatcher, recorder, logger } = options;
   const open = ledger.read.openRuns();
-  const interrupted = open.filter(({ state }) => state !== "Accepted");
   const accepted = open.filter(({ state }) => state === "Accepted");
-  const ends = new Map<string, RunEnd>(
-    interrupted.map((run) => [run.runID, interruption(run, bootID)]),
-  );
-  for (const { runID, work } of accepted) {
-    const rejection = rejectionOf(work, methods);
-    if (rejection !== undefined) ends.set(runID, rejection);
-  }
-  const finishedAt = controllerClock.timestamp();
-  await ledger.commit((tables) => {
-    for (const [runID, end] of ends) tables.finish(runID, { ...end, finishedAt });
-  });
-  for (const runID of ends.keys()) runs.resultDue(runID);
-  for (const run of accepted) {
-    if (!ends.has(run.runID)) runs.start({ ...run, method: run.work.method });
-  }
+  const underWay = open.filter(({ state }) => state !== "Accepted");
+  const kept = underWay.filter((run) => isKept(run, options));
+  const lost = underWay.filter((run) => !isKept(run, options));
+  await retainFiles(options, underWay);
+  for (const run of kept) dispatcher.reattach(run);
+  await Promise.race([controllerClock.known, aborted(signal)]);
+  if (signal.aborted) return;
+  await Promise.all(lost.map((run) => recorder.ended(run, interruption(run, options.bootID))));
+  for (const run of accepted) await recorder.accepted(run);
   if (open.length > 0) {
-    const fields = { interrupted: interrupted.length, accepted: accepted.length };
+    const fields = { reattached: kept.length, lost: lost.length, accepted: accepted.length };
     logger.info(fields, "took up what the last agent left");
   }
 }
 
+/** Whether its process can outlive an agent and did not go down with the machine. */
+function isKept({ bootID, work }: OpenRun, options: RecoveryOptions): boolean {
+  const method = options.methods.find(({ name }) => name === work.method);
+  return bootID === options.bootID && method?.instant !== true;
+}
+
+/** Removes the files of attempts that are over. An attempt that is still to be made has none. */
+async function retainFiles(
+  { spool, logger }: RecoveryOptions,
+  underWay: readonly OpenRun[],
+): Promise<void> {
+  try {
+    await spool.retain(new Set(underWay.map(({ runID }) => runID)));
+  } catch (thrown) {
+    logger.warn({}, `the files of earlier runs cannot be removed: ${errorMessage(thrown)}`);
+  }
+}
+
 /**
- * What is known of a run that an earlier agent had started. Only one that was recorded after its fork is
+ * What is known of an attempt that nobody keeps any more. Only one that was recorded after its fork is
  * known to have begun. Pure.
  */
 export function interruption(

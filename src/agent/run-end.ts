@@ -1,12 +1,15 @@
 import type { RunResult } from "../protocol/run.ts";
 import { formatDuration } from "../runtime/duration.ts";
 
+/** Longest message that a result takes. */
+const MAX_MESSAGE = 1_024;
+
 /** How a run ended: its result but for the time, which is added when it is recorded. */
 export type RunEnd = Omit<RunResult, "finishedAt">;
 
 /** Why the agent ends a run. */
 export interface EndCause {
-  readonly outcome: "TimedOut" | "Cancelled" | "Interrupted" | "Expired";
+  readonly outcome: "TimedOut" | "Cancelled" | "Expired";
   readonly reason: string;
   readonly message: string;
 }
@@ -17,11 +20,20 @@ export const REPLACED: EndCause = {
   message: "A later revision took its place.",
 };
 
-export const AGENT_STOPPED: EndCause = {
-  outcome: "Interrupted",
-  reason: "AgentStopped",
-  message: "The agent was stopped while it ran.",
+export const CANCELLED: EndCause = {
+  outcome: "Cancelled",
+  reason: "Cancelled",
+  message: "It was cancelled.",
 };
+
+export const DELETED: EndCause = {
+  outcome: "Cancelled",
+  reason: "Deleted",
+  message: "Its resource was deleted.",
+};
+
+/** Why somebody may want a run ended: what the ledger remembers of a run that is under way. */
+export const WITHDRAWALS: readonly EndCause[] = [REPLACED, CANCELLED, DELETED];
 
 export const START_DEADLINE_EXCEEDED: EndCause = {
   outcome: "Expired",
@@ -37,14 +49,40 @@ export function timedOut(timeoutMs: number): EndCause {
   };
 }
 
+/** The end of an attempt that was started and left nothing to be followed by. */
+export const FILES_LOST: RunEnd = {
+  outcome: "Failed",
+  started: "True",
+  reason: "FilesLost",
+  message: "Its files on the node were removed while it ran: how it ended is not known.",
+};
+
 /** The end of a run that was not started and will not be. */
 export function unstarted(cause: EndCause): RunEnd {
   return { ...cause, started: "False" };
 }
 
+/** The end of a run that waits: what is true of its last attempt, if there was one, stays true. */
+export function withdrawn(cause: EndCause, lastEnd: RunEnd | undefined): RunEnd {
+  return lastEnd === undefined ? unstarted(cause) : { ...lastEnd, ...cause };
+}
+
+/** Whether a run was ever started, from the latest attempt and what the attempts before it came to. */
+export function withStartOf(end: RunEnd, earlier: RunEnd | undefined): RunEnd {
+  const either = [end.started, earlier?.started];
+  const certainty = (["True", "Unknown"] as const).find((started) => either.includes(started));
+  return { ...end, started: certainty ?? "False" };
+}
+
+/** The end of a run whose last attempt ended like this, although it might have had another. */
+export function withoutFurtherAttempt<E extends RunEnd>(end: E, why: string): E {
+  const message = `${end.message} No further attempt was made: ${why}.`;
+  return { ...end, message: message.slice(0, MAX_MESSAGE) };
+}
+
 /** The end of a run that this node cannot do. */
 export function rejected(reason: "UnknownMethod" | "InvalidArguments", message: string): RunEnd {
-  return { outcome: "Rejected", started: "False", reason, message: message.slice(0, 1_024) };
+  return { outcome: "Rejected", started: "False", reason, message: message.slice(0, MAX_MESSAGE) };
 }
 
 /** How a process ended: with a status, or by a signal. */

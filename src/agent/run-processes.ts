@@ -1,20 +1,37 @@
+import { closeSync, openSync, readdirSync, readSync } from "node:fs";
 import { readdir, readFile } from "node:fs/promises";
 import type { Clock } from "../runtime/clock.ts";
 import { RUN_ID_VARIABLE } from "./base-environment.ts";
+import { errorCode } from "./spawn-failure.ts";
 
 const POLL_MS = 20;
 /** A pass that finds nobody ends the sweep; a run that forks faster than this is left after the last. */
 const MAX_PASSES = 50;
+/** Has the arguments of a wrapper up to the folder, whatever the command's are: two paths and a little. */
+const COMMAND_LINE_BYTES = 10_240;
 
 /** Sends a signal to a whole process group. False if there is none any more. */
 export function signalGroup(groupID: number, signal: NodeJS.Signals | 0): boolean {
-  return signalled(-groupID, signal);
+  return signalProcess(-groupID, signal);
 }
 
-/** Waits until nothing of the group is left, at most `ms`. */
-export async function groupGone(groupID: number, ms: number, clock: Clock): Promise<void> {
+/** Sends a signal to one process. False if there is none any more. */
+export function signalProcess(pid: number, signal: NodeJS.Signals | 0): boolean {
+  try {
+    return process.kill(pid, signal);
+  } catch {
+    return false;
+  }
+}
+
+/** Waits until nothing of the group is left, at most `ms`. Whether that came to pass. */
+export async function groupGone(groupID: number, ms: number, clock: Clock): Promise<boolean> {
   const deadline = clock.monotonic() + ms;
-  while (signalGroup(groupID, 0) && clock.monotonic() < deadline) await clock.sleep(POLL_MS);
+  while (signalGroup(groupID, 0)) {
+    if (clock.monotonic() >= deadline) return false;
+    await clock.sleep(POLL_MS);
+  }
+  return true;
 }
 
 /**
@@ -28,12 +45,29 @@ export async function killRuns(runIDs: ReadonlySet<string>, clock: Clock): Promi
     const found = await processesOf(runIDs);
     if (found.length === 0) break;
     for (const pid of found) {
-      signalled(pid, "SIGKILL");
+      signalProcess(pid, "SIGKILL");
       killed.add(pid);
     }
     await clock.sleep(POLL_MS);
   }
   return killed.size;
+}
+
+/**
+ * Whether a process is the wrapper of the attempt with this folder. Its arguments say so: an id that went to
+ * another process meanwhile is not taken for it, nor is a zombie, which has none.
+ */
+export function wrapperRuns(pid: number, folder: string): boolean {
+  const line = commandLine(pid);
+  return line === "unreadable" || line?.split("\0")[2] === folder;
+}
+
+/** The processes that are wrappers of the attempt with this folder, claimed or not. */
+export function wrappersOf(folder: string): number[] {
+  return readdirSync("/proc")
+    .filter((entry) => /^\d+$/.test(entry))
+    .map(Number)
+    .filter((pid) => commandLine(pid)?.split("\0")[2] === folder);
 }
 
 /** The processes, other than this one, that carry the id of one of the runs. */
@@ -64,10 +98,17 @@ async function environment(pid: number): Promise<string[]> {
   }
 }
 
-function signalled(pid: number, signal: NodeJS.Signals | 0): boolean {
+/** The beginning of a process's arguments; undefined if there is no such process. */
+function commandLine(pid: number): string | undefined {
+  let fd: number | undefined;
   try {
-    return process.kill(pid, signal);
-  } catch {
-    return false;
+    fd = openSync(`/proc/${pid}/cmdline`, "r");
+    const bytes = Buffer.alloc(COMMAND_LINE_BYTES);
+    return bytes.toString("utf8", 0, readSync(fd, bytes));
+  } catch (thrown) {
+    // What cannot be looked at for another reason is not known to be gone.
+    return ["ENOENT", "ESRCH"].includes(errorCode(thrown)) ? undefined : "unreadable";
+  } finally {
+    if (fd !== undefined) closeSync(fd);
   }
 }

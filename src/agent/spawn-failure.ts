@@ -6,12 +6,38 @@ import type { RunEnd } from "./run-end.ts";
 const MAX_NAME = 200;
 
 /**
- * The end of a run whose process could not be made. The kernel made none, so nothing ran: started is
- * "False". `code` is the errno's name.
+ * The end of a run whose process could not be made. There was none, so nothing ran: started is "False".
+ * `code` is the errno's name.
  */
 export function spawnFailure(code: string, program: string, workingDir: string): RunEnd {
   const [reason, message] = explained(code, program, workingDir);
   return { outcome: "Failed", started: "False", reason, message };
+}
+
+/** The end of a run that got as far as its wrapper, for which there was no process to be had. */
+export function forkFailure(): RunEnd {
+  return {
+    outcome: "Failed",
+    started: "False",
+    reason: "SpawnFailed",
+    message: "There was no process to be had for it: the machine is short of processes or memory.",
+  };
+}
+
+/** The end of a run whose files could not be made, without which nothing of it is started. */
+export function spoolUnavailable(why: string): RunEnd {
+  return {
+    outcome: "Failed",
+    started: "False",
+    reason: "SpoolUnavailable",
+    message: `The agent could not make its files in the data directory: ${why}.`,
+  };
+}
+
+/** The errno's name of what a call to the system threw. */
+export function errorCode(thrown: unknown): string {
+  if (!(thrown instanceof Error) || !("code" in thrown)) return "unknown error";
+  return String(thrown.code);
 }
 
 function explained(code: string, program: string, workingDir: string): [string, string] {

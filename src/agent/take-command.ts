@@ -1,18 +1,36 @@
 import type { Ack } from "../protocol/ack.ts";
 import type { Command } from "../protocol/command.ts";
 import type { RunResult } from "../protocol/run.ts";
+import type { Withdrawal } from "../protocol/withdrawal.ts";
 import { decide, type Decision, type Row } from "./decision.ts";
 import type { LedgerTables } from "./ledger-tables.ts";
-import { REPLACED, unstarted } from "./run-end.ts";
+import { CANCELLED, DELETED, REPLACED, unstarted, type EndCause } from "./run-end.ts";
 
-/** A command that was admitted, and what a new run of it would get. */
-export interface Taking {
-  readonly command: Command;
+/** The withdrawal of one run, and that of a whole resource. */
+export type RunWithdrawal = Extract<Withdrawal, { scope: "run" }>;
+export type ResourceWithdrawal = Extract<Withdrawal, { scope: "resource" }>;
+
+/** What was admitted, and what a new run of it would get. */
+interface Taking {
   readonly runID: string;
   /** Controller time. */
   readonly at: string;
+}
+
+export interface CommandTaking extends Taking {
+  readonly command: Command;
   /** Why the node cannot do this at all; undefined if it can. */
   readonly rejection: RunResult | undefined;
+}
+
+export interface WithdrawalTaking extends Taking {
+  readonly withdrawal: RunWithdrawal;
+}
+
+/** A run that is to be ended, if anybody is at it; what starts on the same row waits for that. */
+export interface Ending {
+  readonly runID: string;
+  readonly cause: EndCause;
 }
 
 /** What is to be done once the ledger has it. */
@@ -20,26 +38,82 @@ export interface Taken {
   readonly ack: Ack;
   /** A run that was accepted and is to be started. */
   readonly starts: string | undefined;
-  /** A run under way that is to be ended; what starts on the same row waits for that. */
-  readonly ends: string | undefined;
+  readonly ends: readonly Ending[];
   /** Runs whose results are due. */
   readonly due: readonly string[];
 }
 
 /** Decides on a command and writes down what follows. Called within a transaction of the ledger. */
-export function takeCommand(tables: LedgerTables, taking: Taking): Taken {
-  const { command } = taking;
-  const row = tables.row(command.namespace, command.name);
-  const decision = decide(command, row);
+export function takeCommand(tables: LedgerTables, taking: CommandTaking): Taken {
+  const { command, rejection, runID, at } = taking;
+  return take(tables, {
+    offered: command,
+    runID,
+    at,
+    insert: () => {
+      if (rejection === undefined) tables.insertRun(runID, command, at);
+      else tables.insertFinished(runID, command, rejection);
+    },
+    withdraws: undefined,
+  });
+}
+
+/**
+ * Decides on the withdrawal of a run, by the same table, and writes down what follows: the run that it
+ * means is ended, and where that was never here, a run stands in its place that never starts.
+ */
+export function takeWithdrawal(tables: LedgerTables, taking: WithdrawalTaking): Taken {
+  const { withdrawal, runID, at } = taking;
+  return take(tables, {
+    offered: withdrawal,
+    runID,
+    at,
+    insert: () =>
+      tables.insertFinished(runID, withdrawal, { ...unstarted(CANCELLED), finishedAt: at }),
+    withdraws: CANCELLED,
+  });
+}
+
+/** A resource was deleted: its run is ended, and nothing is run for it any more. Its row stays. */
+export function takeDeletion(
+  tables: LedgerTables,
+  { namespace, name, uid }: ResourceWithdrawal,
+  at: string,
+): Taken {
+  const { row, retired } = tables.history(namespace, name);
+  if (!retired.includes(uid)) tables.retire(namespace, name, uid);
+  if (row?.uid !== uid) return { ack: { answer: "absent" }, ...NOTHING };
+  const { runID } = row.run;
+  const ended = end(tables, runID, { cause: DELETED, at });
+  return { ...NOTHING, ...ended, ack: { answer: "known", run: tables.report(runID) } };
+}
+
+/** A command or a withdrawal, in what they have in common. */
+interface Offered extends Taking {
+  readonly offered: Command | RunWithdrawal;
+  /** Makes a new run of it. */
+  readonly insert: () => void;
+  /** Why its run is to be ended, whatever it does; undefined for a command. */
+  readonly withdraws: EndCause | undefined;
+}
+
+function take(tables: LedgerTables, taking: Offered): Taken {
+  const { offered } = taking;
+  const history = tables.history(offered.namespace, offered.name);
+  const decision = decide(offered, history);
+  const { row } = history;
   switch (decision.kind) {
+    case "ledgerLost":
+      return { ack: { answer: "ledgerLost" }, ...NOTHING };
     case "superseded":
+      return { ack: { answer: "superseded", ...(row && { row: ownerOf(row) }) }, ...NOTHING };
     case "nodeIsAhead":
     case "takeoverNeeded":
-      return nothingBut(refused(decision.kind, row));
+      return { ack: { answer: decision.kind, row: ownerOf(existing(row)) }, ...NOTHING };
     case "known":
-      return known(tables, row, command);
+      return known(tables, taking, existing(row).run.runID);
     case "adopt":
-      return adopt(tables, taking, { row, decision });
+      return adopt(tables, taking, { row: existing(row), decision });
     case "newRun":
       return newRun(tables, taking, { row, decision });
     default:
@@ -47,32 +121,33 @@ export function takeCommand(tables: LedgerTables, taking: Taking): Taken {
   }
 }
 
-function refused(answer: "superseded" | "nodeIsAhead" | "takeoverNeeded", row?: Row): Ack {
-  const { uid, generation } = existing(row);
-  return { answer, row: { uid, generation } };
-}
-
-function known(tables: LedgerTables, row: Row | undefined, command: Command): Taken {
-  const { runID } = existing(row).run;
-  tables.renew(runID, command);
-  return nothingBut({ answer: "known", run: tables.report(runID) });
+function known(tables: LedgerTables, { offered, withdraws, at }: Offered, runID: string): Taken {
+  tables.renew(runID, offered);
+  const ended = withdraws === undefined ? {} : end(tables, runID, { cause: withdraws, at });
+  return { ...NOTHING, ...ended, ack: { answer: "known", run: tables.report(runID) } };
 }
 
 interface Adoption {
-  readonly row: Row | undefined;
+  readonly row: Row;
   readonly decision: Extract<Decision, { kind: "adopt" }>;
 }
 
-function adopt(tables: LedgerTables, { command, at }: Taking, { row, decision }: Adoption): Taken {
+function adopt(tables: LedgerTables, taking: Offered, { row, decision }: Adoption): Taken {
+  const { offered, at, withdraws } = taking;
   const { runID, ends, retires } = decision;
-  const withdrawn = withdraw(tables, ends, at);
-  tables.retire(command.namespace, command.name, retires);
-  tables.adopt(runID, command);
+  const replaced = end(tables, ends, { cause: REPLACED, at });
+  tables.retire(offered.namespace, offered.name, retires);
+  tables.adopt(runID, offered);
   // The current run may still wait, and be replaced before it starts.
-  tables.setCurrent(runID, runID === row?.run.runID ? row.lastRan?.runID : undefined);
-  const run = tables.report(runID);
-  const adopted = run.state === "Finished" ? [runID] : [];
-  return { ...nothingBut({ answer: "known", run }), due: [...withdrawn, ...adopted] };
+  tables.setCurrent(runID, runID === row.run.runID ? row.lastRan?.runID : undefined);
+  const wasOver = tables.report(runID).state === "Finished";
+  const own = end(tables, withdraws && runID, { cause: withdraws ?? REPLACED, at });
+  return {
+    ack: { answer: "known", run: tables.report(runID) },
+    starts: undefined,
+    ends: [...replaced.ends, ...own.ends],
+    due: [...replaced.due, ...own.due, ...(wasOver ? [runID] : [])],
+  };
 }
 
 interface NewRun {
@@ -80,31 +155,49 @@ interface NewRun {
   readonly decision: Extract<Decision, { kind: "newRun" }>;
 }
 
-function newRun(tables: LedgerTables, taking: Taking, { row, decision }: NewRun): Taken {
-  const { command, runID, at, rejection } = taking;
-  const { ends, retires } = decision;
-  const withdrawn = withdraw(tables, ends, at);
-  if (retires !== undefined) tables.retire(command.namespace, command.name, retires);
-  tables.insertRun(runID, command, at);
-  if (rejection !== undefined) tables.finish(runID, rejection);
+function newRun(tables: LedgerTables, taking: Offered, { row, decision }: NewRun): Taken {
+  const { offered, runID, at, insert } = taking;
+  if (tables.isFull()) return { ack: BUSY, ...NOTHING };
+  const { namespace, name, uid } = offered;
+  const replaced = end(tables, decision.ends, { cause: REPLACED, at });
+  if (decision.retires !== undefined) tables.retire(namespace, name, decision.retires);
+  tables.reinstate(namespace, name, uid);
+  insert();
   tables.setCurrent(runID, row?.run.mayHaveStarted === true ? row.run.runID : row?.lastRan?.runID);
+  const run = tables.report(runID);
+  const isOver = run.state === "Finished";
   return {
-    ack: { answer: "accepted", run: tables.report(runID) },
-    starts: rejection === undefined ? runID : undefined,
-    ends: withdrawn.length === 0 ? ends : undefined,
-    due: rejection === undefined ? withdrawn : [...withdrawn, runID],
+    ack: { answer: "accepted", run },
+    starts: isOver ? undefined : runID,
+    ends: replaced.ends,
+    due: isOver ? [...replaced.due, runID] : replaced.due,
   };
 }
 
-/** A run that was not started never will be; one that was is left to whoever runs it. */
-function withdraw(tables: LedgerTables, runID: string | undefined, at: string): string[] {
-  if (runID === undefined || tables.openRun(runID)?.state !== "Accepted") return [];
-  tables.finish(runID, { ...unstarted(REPLACED), finishedAt: at });
-  return [runID];
+/** A run that waits is over with that, and its result due; one under way is left to whoever runs it. */
+function end(
+  tables: LedgerTables,
+  runID: string | undefined,
+  { cause, at }: { readonly cause: EndCause; readonly at: string },
+): Pick<Taken, "ends" | "due"> {
+  if (runID === undefined) return { ends: [], due: [] };
+  const how = tables.withdraw(runID, cause, at);
+  return {
+    ends: how === "over" ? [] : [{ runID, cause }],
+    due: how === "finished" ? [runID] : [],
+  };
 }
 
-function nothingBut(ack: Ack): Taken {
-  return { ack, starts: undefined, ends: undefined, due: [] };
+const NOTHING = { starts: undefined, ends: [], due: [] } as const;
+
+const BUSY: Ack = {
+  answer: "refused",
+  reason: "Busy",
+  message: "the journal has as many runs without a receipt as it may",
+};
+
+function ownerOf({ uid, epoch, generation }: Row): Pick<Row, "uid" | "epoch" | "generation"> {
+  return { uid, epoch, generation };
 }
 
 /** The decision that led here is only taken where there is a row. */

@@ -1,7 +1,8 @@
 import { z } from "zod";
 import { GROUP, VERSION } from "./group.ts";
 import { LABEL_PATTERN, type ValidationRule } from "./rules.ts";
-import { edgeCommandSpec, edgeCommandStatus } from "./v1alpha1/edgecommand.ts";
+import { edgeCommandSpec } from "./v1alpha1/edgecommand.ts";
+import { edgeCommandStatus } from "./v1alpha1/edgecommand-status.ts";
 import { edgeNodeStatus } from "./v1alpha1/edgenode.ts";
 
 export interface PrinterColumn {
@@ -69,6 +70,13 @@ const edgeCommand: Kind = {
       jsonPath: ".status.run.reason",
       priority: 1,
       description: "Why it is there.",
+    },
+    {
+      name: "Attempts",
+      type: "integer",
+      jsonPath: ".status.run.attempts",
+      priority: 1,
+      description: "How often it was started.",
     },
     {
       name: "Duration",

@@ -1,6 +1,6 @@
 import { isNodeName, suggestNodeName } from "../protocol/names.ts";
 import { logLevelOption, natsUrlOption } from "./common-options.ts";
-import { duration, text } from "./option.ts";
+import { duration, integer, text } from "./option.ts";
 import type { Program } from "./program.ts";
 
 const options = {
@@ -39,6 +39,25 @@ const options = {
     {
       description: "How long a command that is to end has between SIGTERM and SIGKILL.",
       default: "5s",
+    },
+  ),
+  maxRunningCommands: integer(
+    { min: 1, max: 256 },
+    {
+      description:
+        "How many commands run at once; further ones wait in the order of their arrival.",
+      placeholder: "number",
+      default: "4",
+    },
+  ),
+  maxOutput: integer(
+    { min: 65_536, max: 1_099_511_627_776 },
+    {
+      description:
+        "Beyond so many bytes on stdout or on stderr a command is ended: what it prints is kept in " +
+        "dataDir while it runs.",
+      placeholder: "bytes",
+      default: "268435456",
     },
   ),
   logLevel: logLevelOption(),

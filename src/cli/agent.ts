@@ -1,6 +1,7 @@
 import { randomUUID } from "node:crypto";
 import { createAgent } from "../agent/agent.ts";
 import { gatherFacts } from "../agent/facts.ts";
+import { NO_STEPS, type Steps } from "../agent/steps.ts";
 import { connectBus } from "../nats/connect-bus.ts";
 import { nodeInbox } from "../protocol/subjects.ts";
 import { systemClock as clock } from "../runtime/clock.ts";
@@ -12,7 +13,7 @@ import { VERSION } from "./version.ts";
 const random = Math.random;
 
 /** `steward agent`: everything that it is made of, and nothing else. Resolves to the exit status. */
-export async function runAgent(argv: readonly string[]): Promise<number> {
+export async function runAgent(argv: readonly string[], steps: Steps = NO_STEPS): Promise<number> {
   const started = start(agentProgram, argv, ({ logLevel }) => logLevel);
   if (typeof started === "number") return started;
   const { options, logger } = started;
@@ -34,8 +35,10 @@ export async function runAgent(argv: readonly string[]): Promise<number> {
       agentVersion: VERSION,
       helloIntervalMs,
       killGraceMs: options.killGracePeriodMs,
+      maxRunningCommands: options.maxRunningCommands,
+      maxOutputBytes: options.maxOutput,
     },
-    { bus, clock, random, newID: randomUUID, logger, machine: await gatherFacts() },
+    { bus, clock, random, newID: randomUUID, logger, machine: await gatherFacts(), steps },
   );
   try {
     await agent.run(stop.signal);

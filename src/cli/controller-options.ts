@@ -1,4 +1,4 @@
-import { isNodeName } from "../protocol/names.ts";
+import { isNodeName, uuid } from "../protocol/names.ts";
 import { logLevelOption, natsUrlOption } from "./common-options.ts";
 import { duration, flag, optional, port, text } from "./option.ts";
 import type { Program } from "./program.ts";
@@ -20,6 +20,16 @@ const options = {
       placeholder: "name",
       check: isNodeName,
       expected: "the name of a namespace",
+    }),
+  ),
+  clusterId: optional(
+    text({
+      description:
+        "The id of the cluster that nodes obey; each has pinned it. Without it: the uid of the namespace " +
+        "kube-system. A cluster that was built anew is given the id of the one before, for its nodes to obey it.",
+      placeholder: "uid",
+      check: (id) => uuid.safeParse(id).success,
+      expected: "a uid such as 1b4e28ba-2fa1-41d2-883f-0016d3cca427, in lower case",
     }),
   ),
   nodeGracePeriod: duration(

@@ -3,15 +3,17 @@ import type { EdgeCommand } from "../api/v1alpha1/edgecommand.ts";
 import type { EdgeNode } from "../api/v1alpha1/edgenode.ts";
 import { Controller } from "../controller/controller.ts";
 import type { StoreErrors } from "../controller/ports.ts";
+import { NO_STEPS, type Steps } from "../controller/steps.ts";
 import { ApiError } from "../kubernetes/api-error.ts";
-import { waitForClusterID } from "../kubernetes/cluster-id.ts";
+import { waitForCluster, type ClusterFacts } from "../kubernetes/cluster.ts";
 import { Reflector } from "../kubernetes/reflector.ts";
 import { createResourceClient } from "../kubernetes/resource-client.ts";
 import { ResourceStore } from "../kubernetes/resource-store.ts";
 import { aborted } from "../runtime/aborted.ts";
-import { systemClock as clock } from "../runtime/clock.ts";
+import { steadyClock, systemClock, type SteadyClock } from "../runtime/clock.ts";
 import { errorMessage } from "../runtime/errors.ts";
 import { ErrorKernel } from "../runtime/errorkernel.ts";
+import type { Logger } from "../runtime/logger.ts";
 import { Supervisor } from "../runtime/supervisor.ts";
 import { cacheCheck, brokerCheck } from "../telemetry/checks.ts";
 import { EventLoopWatchdog } from "../telemetry/event-loop-watchdog.ts";
@@ -38,6 +40,8 @@ const edgeNodes = {
   plural: "edgenodes",
 };
 const MAX_EVENT_LOOP_BLOCK_MS = 10_000;
+/** A clock that is synchronised is closer than this, and better than what the API server tells of its own. */
+const CLOCK_TOLERANCE_MS = 2_000;
 
 const errors: StoreErrors = {
   isConflict: (thrown) => thrown instanceof ApiError && thrown.isConflict(),
@@ -46,20 +50,27 @@ const errors: StoreErrors = {
 };
 
 /** `steward controller`: everything that it is made of, and nothing else. Resolves to the exit status. */
-export async function runController(argv: readonly string[]): Promise<number> {
+export async function runController(
+  argv: readonly string[],
+  steps: Steps = NO_STEPS,
+): Promise<number> {
   const started = start(controllerProgram, argv, ({ logLevel }) => logLevel);
   if (typeof started === "number") return started;
   try {
-    return await run(started);
+    return await run(started, steps);
   } catch (thrown) {
     started.logger.error({ err: thrown }, `the controller cannot start: ${errorMessage(thrown)}`);
     return EXIT_FAILURE;
   }
 }
 
-async function run({ options, logger }: Start<typeof controllerProgram.options>): Promise<number> {
+async function run(
+  { options, logger }: Start<typeof controllerProgram.options>,
+  steps: Steps,
+): Promise<number> {
   const stop = stopSignal(logger);
   let exitCode = 0;
+  const clock = steadyClock(systemClock);
   const metrics = createMetrics({ version: VERSION, clock });
   const watchdog = new EventLoopWatchdog({ clock, maxBlockedMs: MAX_EVENT_LOOP_BLOCK_MS });
   const kernel = new ErrorKernel({
@@ -80,11 +91,17 @@ async function run({ options, logger }: Start<typeof controllerProgram.options>)
   const supervisor = new Supervisor({ clock, random, kernel });
   const election = electionFor(options, connections, metrics, async (signal) => {
     const { transport } = connections;
-    const clusterID = await waitForClusterID({ transport, clock, random, logger, signal });
+    const cluster = await waitForCluster({ transport, clock, random, logger, signal });
     await Promise.all([commands.synced(signal), nodes.synced(signal)]);
-    if (clusterID !== undefined) await controller.run(signal, clusterID);
+    if (cluster === undefined) return;
+    setClock(clock, cluster, logger);
+    await controller.run(signal, options.clusterId ?? cluster.id);
   });
-  const { commands, nodes, controller } = compose(options, connections, { metrics, election });
+  const { commands, nodes, controller } = compose(options, connections, {
+    metrics,
+    election,
+    steps,
+  });
   const server = await startHttpServer({
     host: options.httpHost,
     port: options.httpPort,
@@ -109,18 +126,34 @@ async function run({ options, logger }: Start<typeof controllerProgram.options>)
   return exitCode;
 }
 
+/**
+ * Deadlines count from times that the API server wrote: a controller on a machine whose clock is wrong goes by
+ * the server's, as every other controller of the cluster then does.
+ */
+function setClock(clock: SteadyClock, { time }: ClusterFacts, logger: Logger): void {
+  const jumpMs = time === undefined ? 0 : clock.agreeWith(time, CLOCK_TOLERANCE_MS);
+  if (jumpMs === 0) return;
+  logger.warn({ jumpMs }, "this machine's clock is wrong: the API server's time is used");
+}
+
 interface Parts {
   readonly commands: Reflector<EdgeCommand>;
   readonly nodes: Reflector<EdgeNode>;
   readonly controller: Controller;
 }
 
+interface Context {
+  readonly metrics: Metrics;
+  readonly election: Election;
+  readonly steps: Steps;
+}
+
 function compose(
   options: Compiled<typeof controllerProgram.options>,
   connections: Connections,
-  { metrics, election }: { readonly metrics: Metrics; readonly election: Election },
+  { metrics, election, steps }: Context,
 ): Parts {
-  const { transport, bus, events, logger } = connections;
+  const { transport, bus, events, logger, clock } = connections;
   const { namespace } = options;
   const watching = {
     transport,
@@ -158,6 +191,7 @@ function compose(
     nodeGracePeriodMs: options.nodeGracePeriodMs,
     recorder: metrics,
     mayAct: () => election.isLeader,
+    steps,
   });
   metrics.collectFrom({
     commands: () => tally(commands.list(), ({ status }) => status.phase ?? "Pending"),

@@ -90,6 +90,30 @@ export function port(details: Omit<Details<number>, "placeholder">): Option<numb
   };
 }
 
+export interface IntegerRange {
+  readonly min: number;
+  readonly max: number;
+}
+
+/** A whole number of something, without a sign. */
+export function integer(
+  { min, max }: IntegerRange,
+  details: Details<number>,
+): Option<number, "text"> {
+  const numeral = z
+    .string()
+    .regex(/^\d{1,15}$/)
+    .transform(Number);
+  const schema = z.union([z.number(), numeral]).pipe(z.int().min(min).max(max));
+  return {
+    ...details,
+    kind: "text",
+    expected: `a whole number from ${min} to ${max}`,
+    compile: compiler(schema),
+    isOptional: false,
+  };
+}
+
 export interface DurationRange {
   readonly minMs: number;
   readonly maxMs: number;

@@ -2,24 +2,21 @@ import { objectKey } from "../api/meta.ts";
 import type { EdgeCommand } from "../api/v1alpha1/edgecommand.ts";
 import type { EdgeNode } from "../api/v1alpha1/edgenode.ts";
 import type { Bus } from "../protocol/bus.ts";
-import { HELLO_REQUEST, type Hello } from "../protocol/hello.ts";
-import { isNodeName } from "../protocol/names.ts";
-import { helloRequestSubject } from "../protocol/subjects.ts";
+import type { Hello } from "../protocol/hello.ts";
 import { aborted } from "../runtime/aborted.ts";
 import type { Clock } from "../runtime/clock.ts";
-import { errorMessage } from "../runtime/errors.ts";
 import type { Logger } from "../runtime/logger.ts";
-import { Semaphore } from "../runtime/semaphore.ts";
 import type { Random } from "../runtime/random.ts";
-import { WorkQueue } from "../runtime/workqueue.ts";
+import type { WorkQueue } from "../runtime/workqueue.ts";
+import { BrokerWatch } from "./broker-watch.ts";
+import { Deletions } from "./edgecommand/deletions.ts";
 import { Exchanges } from "./edgecommand/exchanges.ts";
+import type { Nodes } from "./edgecommand/nodes.ts";
 import { OpenCommands } from "./edgecommand/open-commands.ts";
 import { EdgeCommandReconciler } from "./edgecommand/reconciler.ts";
 import { PendingReports } from "./edgecommand/reports.ts";
-import { subscribeToResults } from "./edgecommand/result-intake.ts";
 import { NodeDirectory } from "./edgenode/directory.ts";
-import { subscribeToErrors } from "./edgenode/error-intake.ts";
-import { subscribeToHellos } from "./edgenode/hello-intake.ts";
+import { HelloRequests } from "./edgenode/hello-requests.ts";
 import { EdgeNodeReconciler } from "./edgenode/reconciler.ts";
 import { NodeRegistry } from "./edgenode/registry.ts";
 import type {
@@ -29,12 +26,10 @@ import type {
   ResourceStore,
   StoreErrors,
 } from "./ports.ts";
+import { subscribeToNodes } from "./node-intakes.ts";
+import { reconcileQueue } from "./reconcile-queue.ts";
 import { Rejections } from "./rejections.ts";
-
-/** How many resources of one kind are worked on at once. */
-const CONCURRENCY = 16;
-const MAX_REGISTRATIONS = 8;
-const HELLO_REQUEST_INTERVAL_MS = 5_000;
+import type { Steps } from "./steps.ts";
 
 export interface ControllerOptions {
   readonly commands: ResourceStore<EdgeCommand>;
@@ -53,6 +48,8 @@ export interface ControllerOptions {
   readonly recorder?: ControllerRecorder;
   /** Whether this process may act: asked before every pass and every send. True unless told. */
   readonly mayAct?: () => boolean;
+  /** For tests that end the process at one of them. */
+  readonly steps?: Steps | undefined;
 }
 
 /**
@@ -67,11 +64,12 @@ export class Controller {
   readonly #registry: NodeRegistry;
   readonly #directory: NodeDirectory;
   readonly #rejections: Rejections;
+  readonly #broker: BrokerWatch;
+  readonly #deletions: Deletions;
+  readonly #helloRequests: HelloRequests;
   readonly #commandQueue: WorkQueue;
+  readonly #deletionQueue: WorkQueue;
   readonly #nodeQueue: WorkQueue;
-  #brokerDownSince: number | undefined;
-  /** When each node was last asked for a hello. */
-  readonly #askedForHello = new Map<string, number>();
   #clusterID = "";
   #running = false;
 
@@ -80,8 +78,12 @@ export class Controller {
     this.#registry = new NodeRegistry({ gracePeriodMs: options.nodeGracePeriodMs });
     this.#directory = new NodeDirectory(options.nodes, this.#registry);
     this.#rejections = new Rejections(options.logger, options.recorder?.commands);
+    this.#helloRequests = new HelloRequests(options);
+    this.#broker = this.#brokerWatch();
     const commands = this.#commandReconciler();
     this.#commandQueue = this.#queue("EdgeCommand", (key) => commands.reconcile(key));
+    this.#deletions = this.#makeDeletions();
+    this.#deletionQueue = this.#queue("Deletion", (uid) => this.#deletions.reconcile(uid));
     const nodes = this.#nodeReconciler();
     this.#nodeQueue = this.#queue("EdgeNode", (key) => nodes.reconcile(key));
   }
@@ -90,47 +92,49 @@ export class Controller {
     if (deleted) this.#open.forget(command);
     // What is settled wants nothing, as after our own last write; a report on it would bring its key itself.
     const isDue = deleted || this.#open.observe(command);
-    if (this.#running && isDue) this.#commandQueue.add(objectKey(command.metadata));
+    if (!this.#running) return;
+    if (deleted) this.#deletions.deleted(command);
+    if (isDue) this.#commandQueue.add(objectKey(command.metadata));
   }
 
   nodeChanged(node: EdgeNode, deleted: boolean): void {
     const key = objectKey(node.metadata);
     if (!deleted) this.#directory.observe(node);
     const sharers = deleted ? this.#directory.forget(node) : [];
+    if (deleted) this.#deletions.forgetNode(key);
     if (deleted && sharers.length === 0) {
       this.#registry.forget(node.metadata.name);
-      this.#askedForHello.delete(node.metadata.name);
+      this.#helloRequests.forget(node.metadata.name);
     }
     if (!this.#running) return;
     for (const each of [key, ...sharers]) this.#nodeQueue.add(each);
     const isStranger = this.#registry.get(node.metadata.name) === undefined;
-    if (!deleted && isStranger) this.#askForHello(node.metadata.name);
+    if (!deleted && isStranger) this.#helloRequests.ask(node.metadata.name);
   }
 
   /**
-   * Works until the signal is aborted, then ends what is under way. `clusterID` is the uid of the namespace
-   * kube-system: what agents pin.
+   * Works until the signal is aborted, then ends what is under way. `clusterID` is what agents pin: the uid of
+   * the namespace kube-system, unless a person has said another.
    */
   async run(signal: AbortSignal, clusterID: string): Promise<void> {
     this.#clusterID = clusterID;
     const { bus, nodes, commands, clock, logger } = this.#options;
     this.#running = true;
     using subscriptions = new DisposableStack();
-    subscriptions.defer(this.#watchBroker());
-    subscriptions.defer(this.#subscribeToHellos());
-    subscriptions.defer(this.#subscribeToErrors());
-    subscriptions.defer(this.#subscribeToResults());
+    subscriptions.defer(this.#broker.start());
+    subscriptions.defer(this.#subscribe());
     const now = clock.monotonic();
+    this.#registry.listen(now);
     for (const node of nodes.list()) this.#assumePresent(node, now);
     if (bus.connected) this.#askAllForHello();
     for (const { metadata } of commands.list()) this.#commandQueue.add(objectKey(metadata), "low");
     logger.info({ commands: [...commands.list()].length }, "controller running");
     await aborted(signal);
-    await Promise.all([this.#commandQueue.stop(), this.#nodeQueue.stop()]);
+    const queues = [this.#commandQueue, this.#deletionQueue, this.#nodeQueue];
+    await Promise.all(queues.map((queue) => queue.stop()));
   }
 
   #commandReconciler(): EdgeCommandReconciler {
-    const { clock } = this.#options;
     return new EdgeCommandReconciler({
       ...this.#options,
       recorder: this.#options.recorder?.commands,
@@ -138,23 +142,46 @@ export class Controller {
       clusterID: () => this.#clusterID,
       exchanges: this.#exchanges,
       reports: this.#reports,
-      brokerDownMs: () =>
-        this.#brokerDownSince === undefined ? undefined : clock.monotonic() - this.#brokerDownSince,
-      nodes: {
-        view: (namespace, name) =>
-          this.#directory.view(objectKey({ namespace, name }), clock.monotonic()),
-        markUnreachable: (namespace, name) => {
-          this.#registry.markUnreachable(name);
-          this.#nodeQueue.add(objectKey({ namespace, name }));
-        },
-        askForHello: (name) => {
-          this.#askForHello(name);
-        },
-      },
+      brokerDownMs: () => this.#broker.downMs,
+      nodes: this.#nodes(),
       requeue: (key, afterMs = 0) => {
         this.#commandQueue.addAfter(key, afterMs);
       },
     });
+  }
+
+  #makeDeletions(): Deletions {
+    return new Deletions({
+      ...this.#options,
+      mayAct: this.#options.mayAct ?? always,
+      clusterID: () => this.#clusterID,
+      nodes: this.#nodes(),
+      requeue: (uid, afterMs = 0) => {
+        this.#deletionQueue.addAfter(uid, afterMs);
+      },
+    });
+  }
+
+  /** The nodes as commands see them. */
+  #nodes(): Nodes {
+    const { clock } = this.#options;
+    const view: Nodes["view"] = (namespace, name) =>
+      this.#directory.view(objectKey({ namespace, name }), clock.monotonic());
+    return {
+      view,
+      silentMs: (namespace, name) => {
+        const { kind } = view(namespace, name);
+        if (kind === "present" || kind === "arriving") return 0;
+        return this.#registry.silentMs({ namespace, name }, clock.monotonic());
+      },
+      markUnreachable: (namespace, name) => {
+        this.#registry.markUnreachable(name);
+        this.#nodeQueue.add(objectKey({ namespace, name }));
+      },
+      askForHello: (name) => {
+        this.#helloRequests.ask(name);
+      },
+    };
   }
 
   #nodeReconciler(): EdgeNodeReconciler {
@@ -170,6 +197,7 @@ export class Controller {
           this.#exchanges.hurry(command);
           this.#commandQueue.add(command);
         }
+        this.#deletions.wake(key);
       },
     });
   }
@@ -180,65 +208,25 @@ export class Controller {
   }
 
   #queue(kind: string, reconcile: (key: string) => Promise<boolean>): WorkQueue {
-    const { clock, random, logger, recorder } = this.#options;
-    const name = kind.toLowerCase();
-    const passes = recorder?.reconciler(name, CONCURRENCY);
-    const mayAct = this.#options.mayAct ?? always;
-    const work = async (key: string): Promise<void> => {
-      if (!mayAct()) return;
-      const ended = passes?.started();
-      try {
-        const isDueAgain = await reconcile(key);
-        ended?.(isDueAgain ? "requeue_after" : "success");
-      } catch (thrown) {
-        ended?.("error");
-        throw thrown;
-      }
-    };
-    return new WorkQueue({
-      clock,
-      random,
-      concurrency: CONCURRENCY,
-      work,
-      ...(recorder === undefined ? {} : { recorder: recorder.workQueue(name) }),
-      onError: (key, thrown) => {
-        logger.warn({ kind, key, err: thrown }, `reconcile failed: ${errorMessage(thrown)}`);
-      },
-    });
+    const { mayAct = always } = this.#options;
+    return reconcileQueue(kind, reconcile, { ...this.#options, mayAct });
   }
 
-  #subscribeToHellos(): () => void {
-    return subscribeToHellos(this.#options.bus, {
+  #subscribe(): () => void {
+    return subscribeToNodes(this.#options.bus, {
       ...this.#options,
       clusterID: this.#clusterID,
       directory: this.#directory,
       registry: this.#registry,
+      reports: this.#reports,
       rejections: this.#rejections,
-      registrations: { underWay: new Map(), limit: new Semaphore(MAX_REGISTRATIONS) },
       onHello: (key, hello) => {
         this.#heard(key, hello);
       },
-    });
-  }
-
-  #subscribeToErrors(): () => void {
-    return subscribeToErrors(this.#options.bus, {
-      ...this.#options,
-      registry: this.#registry,
-      rejections: this.#rejections,
-      requeue: (key) => {
+      requeueNode: (key) => {
         this.#nodeQueue.add(key);
       },
-    });
-  }
-
-  #subscribeToResults(): () => void {
-    return subscribeToResults(this.#options.bus, {
-      ...this.#options,
-      clusterID: this.#clusterID,
-      reports: this.#reports,
-      rejections: this.#rejections,
-      requeue: (key) => {
+      requeueCommand: (key) => {
         this.#commandQueue.add(key);
       },
     });
@@ -247,6 +235,7 @@ export class Controller {
   /** Open commands that a hello does not name, where it names all, may not have arrived: once more. */
   #heard(nodeKey: string, hello: Hello): void {
     this.#nodeQueue.add(nodeKey);
+    this.#deletions.heard(nodeKey.slice(nodeKey.indexOf("/") + 1), hello);
     const isWhole = hello.runsWithoutReceipt <= hello.runs.length;
     const named = new Map(hello.runs.map((run) => [run.name, run]));
     for (const key of this.#open.of(nodeKey)) {
@@ -269,39 +258,28 @@ export class Controller {
     this.#nodeQueue.add(objectKey(metadata));
   }
 
-  #watchBroker(): () => void {
-    const { bus, clock, nodes } = this.#options;
-    if (!bus.connected) this.#brokerLost(clock.monotonic());
-    return bus.onConnectedChange((connected) => {
-      if (connected) this.#brokerFound(clock.monotonic());
-      else this.#brokerLost(clock.monotonic());
-      for (const { metadata } of nodes.list()) this.#nodeQueue.add(objectKey(metadata));
+  #brokerWatch(): BrokerWatch {
+    const lookAtAll = (): void => {
+      for (const { metadata } of this.#options.nodes.list())
+        this.#nodeQueue.add(objectKey(metadata));
       for (const key of this.#open.all()) this.#commandQueue.add(key);
+    };
+    return new BrokerWatch({
+      ...this.#options,
+      onLost: (now) => {
+        this.#registry.goneDeaf(now);
+        lookAtAll();
+      },
+      onFound: (now) => {
+        this.#registry.canHear(now);
+        this.#askAllForHello();
+        lookAtAll();
+      },
     });
   }
 
-  #brokerLost(now: number): void {
-    this.#brokerDownSince ??= now;
-    this.#registry.goneDeaf(now);
-  }
-
-  #brokerFound(now: number): void {
-    this.#brokerDownSince = undefined;
-    this.#registry.canHear(now);
-    this.#askAllForHello();
-  }
-
   #askAllForHello(): void {
-    for (const node of this.#options.nodes.list()) this.#askForHello(node.metadata.name);
-  }
-
-  /** Not more often than it can help: two agents of one name would be kept talking for ever. */
-  #askForHello(name: string): void {
-    const now = this.#options.clock.monotonic();
-    const last = this.#askedForHello.get(name);
-    if (!isNodeName(name) || (last !== undefined && now - last < HELLO_REQUEST_INTERVAL_MS)) return;
-    this.#askedForHello.set(name, now);
-    this.#options.bus.publish(helloRequestSubject(name), HELLO_REQUEST);
+    for (const node of this.#options.nodes.list()) this.#helloRequests.ask(node.metadata.name);
   }
 }
 

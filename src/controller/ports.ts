@@ -14,6 +14,12 @@ export interface ResourceStore<T extends KubernetesObject> {
    * Fails with what `isConflict` or `isNotFound` tell apart.
    */
   updateStatus(object: T, status: object): Promise<T>;
+  /**
+   * Deletes the object if it still is as it was read (uid and resourceVersion). Fails with what
+   * `isConflict` or `isNotFound` tell apart. The cache has it until the watch tells that it is gone; until
+   * then another write of it fails with `isNotFound`.
+   */
+  delete(object: T): Promise<void>;
 }
 
 /** A node that says hello may be registered by it. */

@@ -1,5 +1,6 @@
 import type { KubernetesObject, ObjectMeta } from "../api/meta.ts";
 import { ApiError } from "./api-error.ts";
+import { isJsonObject } from "./json-values.ts";
 import { apiVersionOf, resourcePath, type ResourceType } from "./resource-path.ts";
 import type { Transport } from "./transport.ts";
 import { toTypedObject } from "./typed-object.ts";
@@ -48,6 +49,11 @@ export interface ResourceClient<T extends KubernetesObject> {
    * with `isConflict()` when the object has changed or was re-created, `isNotFound()` when it is gone.
    */
   updateStatus(object: ObjectVersion, status: unknown): Promise<T>;
+  /**
+   * Deletes exactly this version of exactly this incarnation; what it owns is collected afterwards. Resolves
+   * to the object if something (a finalizer of others) still holds it. ApiError as for `updateStatus`.
+   */
+  delete(object: ObjectVersion): Promise<T | undefined>;
 }
 
 export function createResourceClient<T extends KubernetesObject>(
@@ -91,7 +97,26 @@ export function createResourceClient<T extends KubernetesObject>(
       });
       return toTypedObject<T>(resource, body);
     },
+    delete: async ({ metadata }) => {
+      const { namespace, name, uid, resourceVersion } = metadata;
+      const { body } = await transport.request({
+        method: "DELETE",
+        path: resourcePath(resource, namespace, name),
+        body: {
+          apiVersion: "v1",
+          kind: "DeleteOptions",
+          preconditions: { uid, resourceVersion },
+          propagationPolicy: "Background",
+        },
+      });
+      return isStatus(body) ? undefined : toTypedObject<T>(resource, body);
+    },
   };
+}
+
+/** What a delete that is done is answered with, instead of the object. */
+function isStatus(body: unknown): boolean {
+  return isJsonObject(body) && body["kind"] === "Status";
 }
 
 /** The Status of a 404 names what is missing; without that it is a missing type, or a proxy's answer. */

@@ -41,4 +41,10 @@ export class ResourceStore<T extends KubernetesObject> {
     this.#reflector.observe(updated);
     return updated;
   }
+
+  /** The cache has it until the watch tells of its end: until then it can be read, but not written. */
+  async delete(object: T): Promise<void> {
+    const remaining = await this.#client.delete(object);
+    if (remaining !== undefined) this.#reflector.observe(remaining);
+  }
 }

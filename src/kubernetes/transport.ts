@@ -27,6 +27,8 @@ export interface TransportResponse {
   readonly status: number;
   /** The parsed JSON, or the text where it is none (`/readyz` answers `ok`). */
   readonly body: unknown;
+  /** The header of that name: the server's clock, in whole seconds. */
+  readonly date?: string | undefined;
 }
 
 export interface WatchRequest {
@@ -135,7 +137,8 @@ class HttpTransport implements Transport {
       const { statusCode: status } = answer;
       if (!isSuccess(status)) throw refusal(name, answer, text);
       const body = parseJson(text);
-      return { status, body: body === undefined ? text : body };
+      const date = firstOf(answer.headers["date"]);
+      return { status, body: body === undefined ? text : body, date };
     } catch (thrown) {
       throw failure(name, thrown, deadline);
     } finally {
@@ -245,9 +248,12 @@ function isSuccess(status: number): boolean {
 }
 
 function refusal(name: string, answer: Dispatcher.ResponseData, text: string): Error {
-  const retryAfter = answer.headers["retry-after"];
-  const header = Array.isArray(retryAfter) ? retryAfter[0] : retryAfter;
-  return apiErrorFromResponse(name, answer.statusCode, text, header);
+  const retryAfter = firstOf(answer.headers["retry-after"]);
+  return apiErrorFromResponse(name, answer.statusCode, text, retryAfter);
+}
+
+function firstOf(header: string | string[] | undefined): string | undefined {
+  return Array.isArray(header) ? header[0] : header;
 }
 
 /** What is thrown for `thrown`: our own errors as they are, an abort with its reason, the rest wrapped. */

@@ -40,8 +40,12 @@ export interface Plan {
 
 /** client-go's values for its reflectors, but for the form of the jitter. */
 const BACKOFF: BackoffPolicy = { initialMs: 800, maxMs: 30_000 };
-/** An attempt that lasted this long proves the server healthy: the back-off starts anew. */
+/**
+ * An attempt that lasted this long proves the server healthy, and so does a shorter one that had something to
+ * tell: the back-off starts anew. Otherwise outages that are minutes apart would add up to a long one.
+ */
 const HEALTHY_MS = 120_000;
+const HEALTHY_WITH_EVENTS_MS = 10_000;
 /** A watch that ends sooner without an event is no clean end, whatever it says (client-go: 1 s). */
 const SHORTEST_WATCH_MS = 1_000;
 const DOUBT_STREAMING_AFTER = 3;
@@ -58,7 +62,7 @@ export function planAfter(previous: Plan, ended: Ended, random: Random): Plan {
   const { ending } = ended;
   const turnedDown = ending.kind === "rejected" && previous.attempt.kind === "streamList";
   const streaming = previous.streaming && !turnedDown;
-  const failures = ended.lastedMs >= HEALTHY_MS ? 0 : previous.failures;
+  const failures = wasHealthy(ended) ? 0 : previous.failures;
   const attempt = nextAttempt(ended, streaming ? listKind(failures) : "pagedList");
   if (turnedDown || isCleanEnd(ended)) return { attempt, delayMs: 0, failures, streaming };
   const next = { attempt, failures: failures + 1, streaming };
@@ -66,6 +70,11 @@ export function planAfter(previous: Plan, ended: Ended, random: Random): Plan {
   if (ending.kind === "gone" && failures === 0) return { ...next, delayMs: 0 };
   const askedMs = ending.kind === "throttled" ? ending.retryAfterMs : 0;
   return { ...next, delayMs: Math.max(askedMs, backoffMs(BACKOFF, failures, random)) };
+}
+
+function wasHealthy({ lastedMs, received, resourceVersion }: Ended): boolean {
+  if (lastedMs >= HEALTHY_MS) return true;
+  return lastedMs >= HEALTHY_WITH_EVENTS_MS && received > 0 && resourceVersion !== undefined;
 }
 
 function isCleanEnd(ended: Ended): boolean {

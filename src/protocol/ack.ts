@@ -15,13 +15,19 @@ export const REFUSALS = [
   "NotReady",
   /** The journal does not commit. */
   "JournalUnavailable",
+  /** The journal holds as much as it may until results have their receipts: offer it again. */
+  "Busy",
 ] as const;
 export type Refusal = (typeof REFUSALS)[number];
 
 /** Whose row the node has under this namespace and name. */
-const row = z.strictObject({ uid: names.uuid, generation: names.generation });
+const row = z.strictObject({
+  uid: names.uuid,
+  epoch: names.epoch,
+  generation: names.generation,
+});
 
-/** The reply to a command. A refusal says nothing of the run: the command may be offered again. */
+/** The reply to a command or a withdrawal. A refusal says nothing of the run: the command may be offered again. */
 const schema = z.discriminatedUnion("answer", [
   /** The node's journal has it as a new run. */
   z.strictObject({ answer: z.literal("accepted"), run: runReport }),
@@ -29,10 +35,14 @@ const schema = z.discriminatedUnion("answer", [
   z.strictObject({ answer: z.literal("known"), run: runReport }),
   /** A resource of this name with another uid has the row: look whether that one still exists. */
   z.strictObject({ answer: z.literal("takeoverNeeded"), row }),
-  /** This uid's row was taken over by another. */
-  z.strictObject({ answer: z.literal("superseded"), row }),
+  /** This uid's row was taken over by another, or withdrawn for good: then there is no row. */
+  z.strictObject({ answer: z.literal("superseded"), row: row.optional() }),
   /** The node has a later generation of this resource. */
   z.strictObject({ answer: z.literal("nodeIsAhead"), row }),
+  /** The node's earlier ledger is lost, and may have had it: nobody knows whether it was run. */
+  z.strictObject({ answer: z.literal("ledgerLost") }),
+  /** To the withdrawal of a deleted resource: nothing runs under its uid, and nothing will. */
+  z.strictObject({ answer: z.literal("absent") }),
   z.strictObject({
     answer: z.literal("refused"),
     reason: z.enum(REFUSALS),

@@ -18,6 +18,8 @@ const schema = z.strictObject({
   bootID: names.uuid,
   /** Made with the node's ledger: another id means that what the node knew is lost. */
   ledgerID: names.uuid,
+  /** Grows with every run that the ledger takes on: a lower one means an earlier copy of the ledger. */
+  ledgerCounter: z.int().min(0),
   agentVersion: z.string().max(64),
   protocol: protocolRange,
   methods: z.array(names.method).max(64),
@@ -50,6 +52,7 @@ const replySchema = z.discriminatedUnion("accepted", [
       "NameConflict",
       "NamespaceNotFound",
       "NotRegistered",
+      "LedgerRolledBack",
       "Unavailable",
     ]),
     message: z.string().max(1024),

@@ -44,3 +44,7 @@ export const timestamp = z.iso.datetime({ precision: 3 });
 /** `v1:` and 32 hex digits: see `api/v1alpha1/revision.ts`. */
 export const revision = z.string().regex(/^v\d+:[0-9a-f]{32}$/);
 export const generation = z.int().min(1);
+/** Above 0 only after a cluster was restored from a backup: see DESIGN §4 and ADR 0010. */
+export const epoch = z.int().min(0);
+/** spec.rerun: a new value asks for the same once more; empty asks for nothing. */
+export const rerun = z.string().max(63);

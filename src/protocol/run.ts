@@ -12,7 +12,7 @@ export const OUTCOMES = [
   "TimedOut",
   /** The node does not do this: unknown method, unusable arguments. It never started. */
   "Rejected",
-  /** The agent, or its machine, went away while it ran. */
+  /** Its machine died while it ran. */
   "Interrupted",
   /** Its start deadline passed before the node could start it. It never started. */
   "Expired",
@@ -54,8 +54,13 @@ export const runReport = z.strictObject({
   generation: names.generation,
   /** The generation at which what was run became the declared one. */
   declared: names.generation,
+  epoch: names.epoch,
   revision: names.revision,
+  rerun: names.rerun,
+  /** Accepted: it waits for its turn, or, if there were attempts, for the next one. */
   state: z.enum(["Accepted", "Running", "Finished"]),
+  /** How often it was started, or may have been. */
+  attempts: z.int().min(0),
   /** True if it ran under an earlier resource of the same name, which this one took over. */
   adopted: z.boolean(),
   acceptedAt: names.timestamp,

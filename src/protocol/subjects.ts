@@ -13,6 +13,11 @@ export function commandSubject(node: string, method: string): string {
   return `${validNode(node)}.command.${method}`;
 }
 
+/** Controller to agent, request: withdraw a run, or all of a deleted resource. */
+export function withdrawalSubject(node: string): string {
+  return `${validNode(node)}.command.cancel`;
+}
+
 /** Controller to agent, request: say hello now. */
 export function helloRequestSubject(node: string): string {
   return `${validNode(node)}.command.hello`;

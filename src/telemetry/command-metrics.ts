@@ -1,4 +1,4 @@
-import { PHASES, type Phase } from "../api/v1alpha1/edgecommand.ts";
+import { PHASES, type Phase } from "../api/v1alpha1/edgecommand-status.ts";
 import type { Count, Instruments, Time } from "./instruments.ts";
 
 /** What is asked at each scrape. */

@@ -68,28 +68,32 @@ describe("a command that runs while something is killed settles truthfully and h
     await expectRanOnce(fleet, "everything");
   });
 
-  test("the agent: the run is Interrupted, its processes are ended, and it is not run again", async () => {
-    await applyGated(fleet, "agent", "ship2");
-    await fleet.untilPhase("agent", "Running");
+  test("the agent, back before the command ends", async () => {
+    const gate = await applyGated(fleet, "agent", "ship2");
     await fleet.agent("ship2").stop("SIGKILL");
     await fleet.agent("ship2").start();
-    expect(await fleet.completed("agent")).toMatchObject({
-      phase: "Interrupted",
-      run: { started: "True", reason: "AgentRestarted" },
-    });
-    expect(await timesRun(fleet.truthPath("agent"))).toBe(1);
-    expect(await processesMentioning(fleet.truthPath("agent"))).toEqual([]);
+    await gate.open();
+    await expectRanOnce(fleet, "agent");
   });
 
-  test("the agent, stopped in peace: the run is Interrupted as well", async () => {
-    await applyGated(fleet, "agent-stopped", "ship2");
-    await fleet.untilPhase("agent-stopped", "Running");
-    await fleet.agent("ship2").stop("SIGTERM");
+  test("the agent, back after the command has ended", async () => {
+    const gate = await applyGated(fleet, "agent-away", "ship2");
+    await fleet.agent("ship2").stop("SIGKILL");
+    await gate.open();
+    await vi.waitFor(
+      async () => expect(await processesMentioning(fleet.truthPath("agent-away"))).toEqual([]),
+      { timeout: 30_000, interval: 50 },
+    );
     await fleet.agent("ship2").start();
-    expect(await fleet.completed("agent-stopped")).toMatchObject({
-      phase: "Interrupted",
-      run: { started: "True", reason: "AgentStopped" },
-    });
+    await expectRanOnce(fleet, "agent-away");
+  });
+
+  test("the agent, stopped in peace as for an upgrade", async () => {
+    const gate = await applyGated(fleet, "agent-stopped", "ship2");
+    await fleet.agent("ship2").stop("SIGTERM");
+    await gate.open();
+    await fleet.agent("ship2").start();
+    await expectRanOnce(fleet, "agent-stopped");
   });
 });
 

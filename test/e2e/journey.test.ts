@@ -180,7 +180,7 @@ describe("what declares the same runs nothing again", () => {
 
 describe("output of any kind leaves a truthful and bounded status", () => {
   test.each([
-    ["a gigabyte", "head -c 1000000000 /dev/zero", 1_000_000_000],
+    ["two hundred megabytes", "head -c 200000000 /dev/zero", 200_000_000],
     ["bytes that are no text", "printf 'ok\\377\\376 \\033[31mred\\033[0m'", 17],
     ["nothing but quotes and line ends", "yes '\"' | head -c 100000", 100_000],
   ])("%s", async (what, script, bytes) => {
@@ -194,6 +194,14 @@ describe("output of any kind leaves a truthful and bounded status", () => {
     expect(status).toMatchObject({ phase: "Succeeded", run: { stdout: { bytes } } });
     expect(status.run?.stdout?.text).not.toMatch(/[^\P{Cc}\t\n]/u);
     expect(Buffer.byteLength(JSON.stringify(status))).toBeLessThan(16 * 1024);
+  });
+
+  test("more than the agent's bound ends the command, and says what to do", async () => {
+    await fleet.apply("endless", { nodeName: "ship2", method: "shellcommand", args: ["yes"] });
+    expect(await fleet.completed("endless")).toMatchObject({
+      phase: "Failed",
+      run: { started: "True", reason: "OutputTooLarge", message: expect.stringContaining("file") },
+    });
   });
 
   test("a command that forks and lets go ends when it ends", async () => {

@@ -28,11 +28,8 @@ test("the rights in examples/rbac are all that a controller needs", async () => 
   const flags = ["--lease-namespace", "steward", "--log-level", "debug"];
   const controller = await controllerProcess("controller", access, flags).start();
   const agent = await (await agentProcess("ship1", access, ["--hello-interval", "1s"])).start();
-  for (const [name, args] of [
-    ["good", "true"],
-    ["bad", "exit 3"],
-  ]) {
-    const spec = { nodeName: "ship1", method: "shellcommand", args: [args] };
+  const apply = async (name: string, args: string, more: object = {}): Promise<void> => {
+    const spec = { nodeName: "ship1", method: "shellcommand", args: [args], ...more };
     const manifest = {
       apiVersion: "steward.dev/v1alpha1",
       kind: "EdgeCommand",
@@ -41,8 +38,12 @@ test("the rights in examples/rbac are all that a controller needs", async () => 
     };
     const applied = await plane.kubectl(["apply", "-f", "-"], { stdin: JSON.stringify(manifest) });
     expect(applied.code).toBe(0);
-  }
+  };
+  await apply("good", "true");
+  await apply("bad", "exit 3");
   await kubectl("wait", "--for=condition=Completed", "ec", "--all", "--timeout=60s");
+  await apply("removed", "true", { ttlAfterFinished: "1s" });
+  await kubectl("wait", "--for=delete", "ec", "removed", "--timeout=60s");
   await expect
     .poll(() => kubectl("get", "events.events.k8s.io", "-o", "name"), { timeout: 20_000 })
     .not.toBe("");

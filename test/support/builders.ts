@@ -10,6 +10,8 @@ export const SESSION_ID = "44444444-4444-4444-8444-444444444444";
 export const CREATED = "2026-11-24T06:00:00.000Z";
 export const NOW = Date.parse("2026-11-24T06:00:00.250Z");
 
+export const NODE_GRACE_MS = 100_000;
+
 interface CommandOverrides {
   readonly generation?: number;
   readonly uid?: string;
@@ -65,8 +67,11 @@ export function runReport(command: EdgeCommand, overrides: Partial<RunReport> = 
     runID: `33333333-3333-4333-8333-${String(command.metadata.generation).padStart(12, "0")}`,
     generation: command.metadata.generation,
     declared: command.metadata.generation,
+    epoch: 0,
     revision: revisionOf(command.spec),
+    rerun: command.spec.rerun,
     state,
+    attempts: state === "Accepted" ? 0 : 1,
     adopted: false,
     acceptedAt: "2026-11-24T06:00:00.100Z",
     ...(state === "Accepted" ? {} : { startedAt: "2026-11-24T06:00:00.110Z" }),
@@ -81,6 +86,8 @@ export function observed(command: EdgeCommand, overrides: Partial<Observed> = {}
     command,
     revision: revisionOf(command.spec),
     node: { kind: "present", sessionID: SESSION_ID },
+    silentMs: 0,
+    nodeGracePeriodMs: NODE_GRACE_MS,
     exchange: NEW_EXCHANGE,
     reports: [],
     now: NOW,

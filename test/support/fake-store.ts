@@ -94,6 +94,18 @@ export class FakeStore<T extends Stored> implements ResourceStore<T> {
     return Promise.resolve(written);
   }
 
+  async delete({ metadata }: T): Promise<void> {
+    this.calls += 1;
+    const live = this.#live.get(objectKey(metadata));
+    if (live === undefined) throw new StoreError("NotFound");
+    const { uid, resourceVersion } = metadata;
+    if (live.metadata.uid !== uid || live.metadata.resourceVersion !== resourceVersion) {
+      throw new StoreError("Conflict");
+    }
+    this.remove(objectKey(metadata));
+    return Promise.resolve();
+  }
+
   /** What a user's apply does. */
   put(object: T): void {
     const key = objectKey(object.metadata);
@@ -104,7 +116,8 @@ export class FakeStore<T extends Stored> implements ResourceStore<T> {
     this.#onChange(stored, false);
   }
 
-  delete(key: string): void {
+  /** What a user's delete does. */
+  remove(key: string): void {
     const object = this.#live.get(key);
     this.#live.delete(key);
     if (!this.watching || object === undefined) return;

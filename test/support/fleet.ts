@@ -6,6 +6,7 @@ import { startGuardian, type Guardian } from "../../dev/controlplane/guard.ts";
 import {
   agentProcess,
   controllerProcess,
+  endCommands,
   type FleetAccess,
   type StewardProcess,
 } from "../../dev/fleet.ts";
@@ -14,6 +15,17 @@ import type { Cluster } from "./control-plane.ts";
 
 /** The part of an EdgeCommand that a test reads. */
 export type Status = EdgeCommand["status"];
+
+interface FleetOptions {
+  readonly controllers?: number;
+  /** What stands in for `steward controller`, given the fleet's directory. */
+  readonly controllerProgram?: ((dir: string) => readonly string[]) | undefined;
+}
+
+interface FleetParts extends FleetOptions {
+  readonly guardian: Guardian;
+  readonly controllers: number;
+}
 
 /**
  * A controller and agents as processes, in a namespace of their own. The controller serves that namespace
@@ -31,10 +43,11 @@ export class Fleet implements AsyncDisposable {
   static async start(
     cluster: Cluster,
     nodes: readonly string[],
-    { controllers = 1 } = {},
+    { controllers = 1, controllerProgram }: FleetOptions = {},
   ): Promise<Fleet> {
     const namespace = await cluster.createNamespace();
-    const fleet = new Fleet(cluster, namespace, { guardian: await startGuardian(), controllers });
+    const guardian = await startGuardian();
+    const fleet = new Fleet(cluster, namespace, { guardian, controllers, controllerProgram });
     await fleet.controller.start();
     if (controllers > 1) await fleet.leaseHolder();
     for (const standby of fleet.controllers.slice(1)) await standby.start();
@@ -46,7 +59,7 @@ export class Fleet implements AsyncDisposable {
   private constructor(
     cluster: Cluster,
     namespace: string,
-    { guardian, controllers }: { readonly guardian: Guardian; readonly controllers: number },
+    { guardian, controllers, controllerProgram }: FleetParts,
   ) {
     this.namespace = namespace;
     this.#cluster = cluster;
@@ -56,12 +69,10 @@ export class Fleet implements AsyncDisposable {
     const serving = ["--namespace", namespace, "--node-grace-period", "4s", "--log-level", "debug"];
     // One alone need not wait for the lease of one that was killed before it.
     const options = controllers === 1 ? [...serving, "--no-leader-elect"] : serving;
+    const program = controllerProgram?.(guardian.dir);
+    const access = program === undefined ? this.#access : { ...this.#access, program };
     this.controllers = Array.from({ length: controllers }, (_, index) =>
-      controllerProcess(
-        index === 0 ? "controller" : `controller-${index + 1}`,
-        this.#access,
-        options,
-      ),
+      controllerProcess(index === 0 ? "controller" : `controller-${index + 1}`, access, options),
     );
   }
 
@@ -94,10 +105,12 @@ export class Fleet implements AsyncDisposable {
     return `${name}-${this.namespace}`;
   }
 
-  async addAgent(name: string): Promise<StewardProcess> {
+  /** `program`: what stands in for `steward`. */
+  async addAgent(name: string, program?: readonly string[]): Promise<StewardProcess> {
     const options = ["--namespace", this.namespace, "--hello-interval", "1s"];
     const grace = ["--kill-grace-period", "500ms"];
-    const agent = await agentProcess(this.node(name), this.#access, [...options, ...grace]);
+    const access = program === undefined ? this.#access : { ...this.#access, program };
+    const agent = await agentProcess(this.node(name), access, [...options, ...grace]);
     this.agents.set(name, agent);
     return agent.start();
   }
@@ -178,7 +191,10 @@ export class Fleet implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    for (const agent of this.agents.values()) await agent.stop("SIGKILL");
+    for (const agent of this.agents.values()) {
+      await agent.stop("SIGKILL");
+      await endCommands(agent.name, this.#access);
+    }
     for (const controller of this.controllers) await controller.stop("SIGKILL");
     await this.#guardian[Symbol.asyncDispose]();
   }

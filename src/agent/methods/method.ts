@@ -14,6 +14,12 @@ export interface MethodRun {
 export interface Method {
   /** The last token of its subject. */
   readonly name: string;
+  /**
+   * True for one that answers at once and changes nothing: it waits for no other command, and is simply
+   * done again if the agent died meanwhile. Any other does all its work as the process of the run, which
+   * outlives the agent.
+   */
+  readonly instant?: boolean;
   /** What is wrong with the arguments, in words for people; undefined if nothing is. */
   problem(args: readonly string[]): string | undefined;
   /** Does it, and says how it ended. Throwing is a defect of the method: the run is then Failed. */

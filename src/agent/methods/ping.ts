@@ -4,6 +4,7 @@ import type { Method } from "./method.ts";
 /** Answers, and runs nothing: whether the way to the node and back is open. */
 export const ping: Method = {
   name: "ping",
+  instant: true,
   problem: (args) => (args.length > 0 ? "ping takes no args" : undefined),
   run: async ({ terms, agentVersion }) => {
     const answer = `pong ${agentVersion}`;

@@ -1,31 +1,8 @@
 import { z } from "zod";
 import { DURATION_PATTERN } from "../../runtime/duration.ts";
-import { conditionList, observedGeneration } from "../conditions.ts";
 import type { KubernetesObject } from "../meta.ts";
 import { LABEL_PATTERN, mapList, rules } from "../rules.ts";
-
-/** How a run can end. */
-export const OUTCOMES = [
-  "Succeeded",
-  "Failed",
-  "TimedOut",
-  "Rejected",
-  "Interrupted",
-  "Expired",
-  "Cancelled",
-] as const;
-export type Outcome = (typeof OUTCOMES)[number];
-
-/** Phases of an EdgeCommand, for people; derived from the rest of the status, never read back. */
-export const PHASES = [
-  "Pending",
-  "WaitingForNode",
-  "Sent",
-  "Accepted",
-  "Running",
-  ...OUTCOMES,
-] as const;
-export type Phase = (typeof PHASES)[number];
+import type { EdgeCommandStatus } from "./edgecommand-status.ts";
 
 /** What args, env and stdin may come to together, in characters: the message must fit NATS's 1 MiB. */
 const MAX_WORK_CHARACTERS = 98_304;
@@ -140,13 +117,77 @@ export const edgeCommandSpec = z
       .default("/")
       .meta(rules({ rule: "self.startsWith('/')", message: "must be an absolute path" }))
       .describe("Directory in which the command starts."),
+    rerun: z
+      .string()
+      .max(63)
+      .default("")
+      .meta(
+        rules({
+          rule: "self.matches('^[A-Za-z0-9._:+-]*$')",
+          message: "may have letters, digits and . _ : + - only: a date or a counter will do",
+        }),
+      )
+      .describe(
+        "A new value that is not empty runs the same once more. Clearing it never runs anything.",
+      ),
     timeout: duration(
-      "How long the command may run before the node ends it, with all that it started in its process group: TERM, a grace period, KILL.",
+      "How long one attempt may run before the node ends it, with all that it started: TERM, a grace period, KILL.",
       "90s, 5m or 1h30m",
     ).default("5m"),
     startDeadline: duration(
       "How long after it was requested the command may still be started. Unset: as long as it is declared, it is wanted.",
       "10m or 24h",
+    ).optional(),
+    offlinePolicy: z
+      .enum(["Wait", "Skip", "Fail"])
+      .default("Wait")
+      .describe(
+        "What becomes of a run that is requested while the node is away. Wait: it is sent when the node is back. Skip: it ends as Skipped, which is fine. Fail: it ends as Failed.",
+      ),
+    retry: z
+      .object({
+        limit: z
+          .int()
+          .min(0)
+          .max(100)
+          .default(0)
+          .describe("How many further attempts a failed one may be followed by."),
+        backoff: duration("Pause before the first of them; doubled each time.", "10s").default(
+          "10s",
+        ),
+        maxBackoff: duration("The longest pause.", "10m").default("10m"),
+      })
+      .default({ limit: 0, backoff: "10s", maxBackoff: "10m" })
+      .describe(
+        "Attempts after one that failed or timed out. The node makes them by itself, also while it is offline.",
+      ),
+    idempotent: z
+      .boolean()
+      .default(false)
+      .describe(
+        "Whether an attempt that its machine's death interrupted may be followed by another, within retry.limit.",
+      ),
+    readyWhen: z
+      .enum(["Succeeded", "Accepted", "Declared"])
+      .default("Succeeded")
+      .describe(
+        "What Flux, Argo CD and Helm wait for. Succeeded: the end. Accepted: the node has it in its journal. Declared: the controller has taken it up.",
+      ),
+    suspend: z
+      .boolean()
+      .default(false)
+      .describe(
+        "True: it is not sent. What the node has accepted already goes on. The start deadline counts anew on resuming.",
+      ),
+    cancel: z
+      .boolean()
+      .default(false)
+      .describe(
+        "True: it is not sent, and ended where it is already. False again revives nothing: set rerun for that.",
+      ),
+    ttlAfterFinished: duration(
+      "How long after its end the resource is deleted. Unset: it is kept. What Git declares, Git creates again.",
+      "1h or 72h",
     ).optional(),
     successExitCodes: z
       .array(z.int().min(0).max(255))
@@ -177,88 +218,6 @@ export const edgeCommandSpec = z
   )
   .describe("What the node is to have run.");
 export type EdgeCommandSpec = z.infer<typeof edgeCommandSpec>;
-
-const time = (what: string): z.ZodString => z.string().meta({ format: "date-time" }).describe(what);
-
-const streamStatus = z.object({
-  text: z
-    .string()
-    .max(4096)
-    .describe("What was written, made safe for a terminal and cut in the middle."),
-  bytes: z.int().min(0).describe("How many bytes were written in all."),
-  sha256: z.string().max(64).describe("SHA-256 of all of them."),
-  truncated: z.boolean().describe("Whether text leaves something out."),
-});
-
-const revisionField = z
-  .string()
-  .max(64)
-  .describe("Versioned hash over nodeName, method, args, env, stdin and workingDir.");
-const outcome = z.enum(OUTCOMES);
-const exitCode = z.int().min(0).max(255).optional().describe("Exit code of the command.");
-
-const runStatus = z.object({
-  declared: z
-    .int()
-    .min(1)
-    .describe("The metadata.generation at which what is run became the declared one."),
-  revision: revisionField,
-  runID: z.string().max(36).optional().describe("The node's own name for the run."),
-  requestedAt: time("When the run was requested; the start deadline counts from here."),
-  acceptedAt: time("When the node's journal had it.").optional(),
-  startedAt: time("When it was started.").optional(),
-  finishedAt: time("When it ended.").optional(),
-  duration: z.string().max(32).optional().describe("How long it ran."),
-  started: z
-    .enum(["True", "False", "Unknown"])
-    .optional()
-    .describe("Whether it was ever started. False is said only on the node's word, and for good."),
-  outcome: outcome.optional().describe("How it ended; set once it has."),
-  exitCode,
-  signal: z.string().max(24).optional().describe("The signal that ended the command."),
-  stdout: streamStatus.optional().describe("Standard output."),
-  stderr: streamStatus.optional().describe("Standard error."),
-  summary: z.string().max(256).optional().describe("The end of the run in one line."),
-  reason: z.string().max(64).describe("Why the run is where it is, as one CamelCase word."),
-  message: z.string().max(1024).describe("Why the run is where it is, for people."),
-});
-export type RunStatus = z.infer<typeof runStatus>;
-
-const pastRun = z.object({
-  declared: z.int().min(1).describe("As in run."),
-  revision: revisionField,
-  runID: z.string().max(36).optional().describe("As in run."),
-  outcome: outcome.describe("How it ended."),
-  started: z.enum(["True", "False", "Unknown"]).describe("As in run."),
-  exitCode,
-  finishedAt: time("When it ended.").optional(),
-  reason: z.string().max(64).describe("As in run."),
-});
-export type PastRun = z.infer<typeof pastRun>;
-
-/** How many earlier runs the status remembers. */
-export const HISTORY_LIMIT = 5;
-
-export const edgeCommandStatus = z
-  .object({
-    observedGeneration,
-    phase: z.enum(PHASES).optional().describe("Where the command is, for people."),
-    run: runStatus.optional().describe("The latest run."),
-    history: z
-      .array(pastRun)
-      .max(HISTORY_LIMIT)
-      .optional()
-      .meta({ "x-kubernetes-list-type": "atomic" })
-      .describe("Earlier runs, the latest first."),
-    conditions: conditionList
-      .optional()
-      .describe(
-        "Ready, Reconciling and Stalled as kstatus reads them; Accepted; Succeeded; Completed: True at any end.",
-      ),
-  })
-  .default({ observedGeneration: -1, phase: "Pending" })
-  .describe("What the node has really done.");
-export type EdgeCommandStatus = z.infer<typeof edgeCommandStatus>;
 
 export interface EdgeCommand extends KubernetesObject {
   readonly spec: EdgeCommandSpec;

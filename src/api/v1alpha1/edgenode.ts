@@ -24,6 +24,25 @@ export const edgeNodeStatus = z
       .describe(
         "Identity of the node's ledger: another one means that what the node knew is lost.",
       ),
+    ledgerSince: z
+      .string()
+      .meta({ format: "date-time" })
+      .optional()
+      .describe("When the controller first heard of that ledger."),
+    previousLedgerID: z
+      .string()
+      .max(36)
+      .optional()
+      .describe(
+        "The ledger that the node had before. What was requested before ledgerSince, and is not in the new one, nobody can tell of.",
+      ),
+    ledgerCounter: z
+      .int()
+      .min(0)
+      .optional()
+      .describe(
+        "How many runs the ledger had taken on when the session began. A node whose ledger has fewer is refused: it was replaced by an earlier copy.",
+      ),
     agentVersion: z.string().max(64).optional().describe("Version of the agent."),
     protocol: z
       .object({
@@ -55,7 +74,7 @@ export const edgeNodeStatus = z
     conditions: conditionList
       .optional()
       .describe(
-        "Ready: whether the node is there. Stalled: it gets no traffic until somebody acts.",
+        "Ready: whether the node is there. Degraded: its agent reported an error lately. Stalled: it gets no traffic until somebody acts.",
       ),
   })
   .default({ observedGeneration: -1 })

@@ -2,7 +2,7 @@ import type { Ack, Refusal } from "../../protocol/ack.ts";
 import type { RunReport } from "../../protocol/run.ts";
 import { backoffMs, type BackoffPolicy } from "../../runtime/backoff.ts";
 import type { Random } from "../../runtime/random.ts";
-import type { Exchange } from "./observe.ts";
+import type { Exchange, MessageKind } from "./observe.ts";
 
 const OFFER_AGAIN: BackoffPolicy = { initialMs: 1_000, maxMs: 60_000 };
 
@@ -21,6 +21,9 @@ export type OfferOutcome =
 
 export interface OfferContext {
   readonly exchange: Exchange;
+  readonly message: MessageKind;
+  /** The node's session that was addressed. */
+  readonly sessionID: string;
   /** The resource was read from the API server right before. */
   readonly readLive: boolean;
   readonly monotonic: number;
@@ -40,7 +43,7 @@ export interface Answered {
 export function afterOffer(outcome: OfferOutcome, context: OfferContext): Answered {
   const again = (reason: string, message: string): Partial<Exchange> => ({
     failure: { reason, message },
-    dueAt: context.monotonic + backoffMs(OFFER_AGAIN, context.exchange.tries - 1, context.random),
+    dueAt: pauseEnd(context),
   });
   switch (outcome.kind) {
     case "answered":
@@ -72,33 +75,31 @@ export function afterOffer(outcome: OfferOutcome, context: OfferContext): Answer
   }
 }
 
+function pauseEnd({ monotonic, exchange, random }: OfferContext): number {
+  return monotonic + backoffMs(OFFER_AGAIN, exchange.tries - 1, random);
+}
+
 type Again = (reason: string, message: string) => Partial<Exchange>;
 
 function afterAck(ack: Ack, context: OfferContext, again: Again): Answered {
   switch (ack.answer) {
     case "accepted":
     case "known":
-      if (ack.run.state === "Finished") return { exchange: {}, finished: ack.run };
-      return {
-        exchange: {
-          report: ack.run,
-          confirmed: context.exchange.report !== undefined,
-          isStale: false,
-        },
-      };
+      return afterReport(ack.run, context);
     case "takeoverNeeded":
       if (context.exchange.takesOver === ack.row.uid) {
         return {
           exchange: again("TakeoverNeeded", "The node does not let go of the earlier resource."),
         };
       }
-      return { exchange: { takesOver: ack.row.uid, dueAt: 0 } };
+      return { exchange: { takesOver: ack.row.uid, dueAt: 0, ahead: undefined } };
     case "superseded":
     case "nodeIsAhead":
-      // What was sent may have been out of date: only a live read right before it proves otherwise.
-      return context.readLive
-        ? { exchange: { ahead: { kind: ack.answer, generation: ack.row.generation } } }
-        : { exchange: { dueAt: 0 } };
+      return afterLaterState(ack, context, again);
+    case "ledgerLost":
+      return { exchange: { ...NO_OBSTACLE, ledgerLostIn: context.sessionID, report: undefined } };
+    case "absent":
+      return { exchange: again("MalformedAck", "The node answers what was not asked.") };
     case "refused":
       return {
         exchange: again(refusalReason(ack.reason), REFUSED[ack.reason]),
@@ -107,6 +108,42 @@ function afterAck(ack: Ack, context: OfferContext, again: Again): Answered {
     default:
       return ack satisfies never;
   }
+}
+
+function afterReport(run: RunReport, context: OfferContext): Answered {
+  const { exchange, message, monotonic } = context;
+  // It is handed on, and offered again if it should get lost on the way to etcd.
+  if (run.state === "Finished") return { exchange: { dueAt: pauseEnd(context) }, finished: run };
+  return {
+    exchange: {
+      report: run,
+      reportedAt: monotonic,
+      // What is withdrawn does not start any more: there is nothing to ask for once more.
+      confirmed: exchange.report !== undefined || message === "withdrawal",
+      isStale: false,
+      ...NO_OBSTACLE,
+    },
+  };
+}
+
+/** What an earlier answer said does not hold any more. */
+const NO_OBSTACLE = { failure: undefined, ahead: undefined, ledgerLostIn: undefined } as const;
+
+/** What was sent may have been out of date: only a live read right before it proves otherwise. */
+function afterLaterState(
+  ack: Extract<Ack, { answer: "superseded" | "nodeIsAhead" }>,
+  { readLive }: OfferContext,
+  again: Again,
+): Answered {
+  if (!readLive) return { exchange: { dueAt: 0 } };
+  const { answer: kind, row } = ack;
+  const failure =
+    kind === "superseded"
+      ? again("Superseded", "The node has given the name to another resource.")
+      : again("NodeIsAhead", "The node knows a later state of it.");
+  const told = { ...failure, report: undefined };
+  if (row === undefined) return { exchange: { ...told, ahead: { kind } } };
+  return { exchange: { ...told, ahead: { kind, row }, takesOver: row.uid } };
 }
 
 /** The session or the time that the two sides have is not the same: a hello brings both together. */
@@ -123,8 +160,12 @@ const REFUSED: Readonly<Record<Refusal, string>> = {
   Stale: "It took too long to the node, or its idea of the time is off; it is sent again.",
   NotReady: "The node is starting or stopping.",
   JournalUnavailable: "The node's journal does not commit: it runs nothing.",
+  Busy: "The node's journal holds all that it may until results have their receipts.",
 };
 
+/** It passes by itself. */
+const BUSY: ReadonlySet<Refusal> = new Set(["NotReady", "Busy"]);
+
 function refusalReason(refusal: Refusal): string {
-  return refusal === "NotReady" ? "NodeBusy" : `Refused${refusal}`;
+  return BUSY.has(refusal) ? "NodeBusy" : `Refused${refusal}`;
 }

@@ -1,4 +1,5 @@
 import type { EdgeCommand } from "../../api/v1alpha1/edgecommand.ts";
+import type { RunStatus } from "../../api/v1alpha1/edgecommand-status.ts";
 import type { RunReport } from "../../protocol/run.ts";
 
 /** What the controller knows of the node that a command names. */
@@ -8,7 +9,20 @@ export type NodeView =
   | { readonly kind: "away"; readonly message: string }
   /** It said hello; what it said is not in its EdgeNode yet, so nothing is sent to it yet. */
   | { readonly kind: "arriving" }
-  | { readonly kind: "present"; readonly sessionID: string };
+  | {
+      readonly kind: "present";
+      readonly sessionID: string;
+      /** When its ledger was first heard of; absent for the first that it ever had. */
+      readonly ledgerSince?: string;
+      /** The same of a ledger that is the first, as far as its EdgeNode can tell. */
+      readonly firstLedgerSince?: string;
+    };
+
+/** Who has the node's row. */
+export type NodeRow = NonNullable<RunStatus["nodeRow"]>;
+
+/** What is said to a node of a run: do it, or do not. */
+export type MessageKind = "command" | "withdrawal";
 
 /** What this process knows of the talk with the node about one run. Lost with it, and found again. */
 export interface Exchange {
@@ -21,17 +35,26 @@ export interface Exchange {
   /** Not to be offered again before this. */
   readonly dueAt: number;
   /** Why the last offer came to nothing. */
-  readonly failure?: { readonly reason: string; readonly message: string };
+  readonly failure?: { readonly reason: string; readonly message: string } | undefined;
   /** The uid whose row this resource is to take over. */
   readonly takesOver?: string;
   /** The node's latest word on a run that had not ended. */
-  readonly report?: RunReport;
+  readonly report?: RunReport | undefined;
+  /** When `report` came. */
+  readonly reportedAt?: number;
   /** `report` was asked for again after it had lasted. */
   readonly confirmed: boolean;
   /** There is reason to think that `report` is no longer so: the node is to be asked again. */
   readonly isStale: boolean;
-  /** The node has a later state of this resource than the cluster, or has given its row to another uid. */
-  readonly ahead?: { readonly kind: "nodeIsAhead" | "superseded"; readonly generation: number };
+  /**
+   * The node has a later state of this resource than the cluster, or has given its row to another uid; without
+   * a row, this uid was withdrawn for good.
+   */
+  readonly ahead?:
+    | { readonly kind: "nodeIsAhead" | "superseded"; readonly row?: NodeRow }
+    | undefined;
+  /** The node's session in which it said that it has lost the ledger that may have had the run. */
+  readonly ledgerLostIn?: string | undefined;
 }
 
 export const NEW_EXCHANGE: Exchange = {
@@ -49,6 +72,13 @@ export interface Observed {
   readonly node: NodeView;
   /** How long there has been no connection to the broker; absent while there is one. */
   readonly brokerDownMs?: number;
+  /**
+   * How long the node has been silent towards a process that could hear it: 0 while it is there, and only
+   * as long as this process has listened.
+   */
+  readonly silentMs: number;
+  /** A node that is silent for this long is away. */
+  readonly nodeGracePeriodMs: number;
   readonly exchange: Exchange;
   /** Finished runs that the node reported and that have no receipt yet, the oldest first. */
   readonly reports: readonly RunReport[];

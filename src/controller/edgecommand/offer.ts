@@ -3,13 +3,16 @@ import { ackMessage, type Ack } from "../../protocol/ack.ts";
 import type { Bus } from "../../protocol/bus.ts";
 import { commandMessage } from "../../protocol/command.ts";
 import { decodeMessage, encodeMessage, MalformedMessageError } from "../../protocol/envelope.ts";
-import { commandSubject } from "../../protocol/subjects.ts";
+import { commandSubject, withdrawalSubject } from "../../protocol/subjects.ts";
+import { withdrawalMessage } from "../../protocol/withdrawal.ts";
 import type { Clock } from "../../runtime/clock.ts";
 import type { Semaphore } from "../../runtime/semaphore.ts";
 import { errorMessage } from "../../runtime/errors.ts";
 import type { CommandRecorder, ResourceStore } from "../ports.ts";
 import type { OfferOutcome } from "./answer.ts";
-import { commandFor, type Addressing } from "./message.ts";
+import { NO_STEPS, type Steps } from "../steps.ts";
+import { commandFor, withdrawalFor, type Addressing } from "./message.ts";
+import type { MessageKind } from "./observe.ts";
 
 /** How long a node may take to journal a command and say so. */
 const ACK_TIMEOUT_MS = 5_000;
@@ -22,9 +25,11 @@ export interface OfferDeps {
   /** Bounds the live reads: after an outage every open command wants one. */
   readonly liveReads: Semaphore;
   readonly recorder?: CommandRecorder | undefined;
+  readonly steps?: Steps | undefined;
 }
 
-export interface Offer {
+export interface Sending {
+  readonly message: MessageKind;
   readonly command: EdgeCommand;
   readonly to: Addressing;
   readonly readLive: boolean;
@@ -32,32 +37,47 @@ export interface Offer {
   readonly isRepeated: boolean;
 }
 
-/** Sends a command to its node and waits for the answer. Never throws. */
-export async function makeOffer(deps: OfferDeps, offer: Offer): Promise<OfferOutcome> {
+/** Sends a command, or its withdrawal, to its node and waits for the answer. Never throws. */
+export async function makeOffer(deps: OfferDeps, sending: Sending): Promise<OfferOutcome> {
   try {
-    return await send(deps, offer);
+    return await send(deps, sending);
   } catch (thrown) {
     return { kind: "unsendable", problem: errorMessage(thrown) };
   }
 }
 
-async function send(deps: OfferDeps, offer: Offer): Promise<OfferOutcome> {
-  if (offer.readLive) {
+async function send(deps: OfferDeps, sending: Sending): Promise<OfferOutcome> {
+  if (sending.readLive) {
     const obstacle = await deps.liveReads.run(() =>
-      obstacleToSending(deps.commands, offer.command),
+      obstacleToSending(deps.commands, sending.command),
     );
     if (obstacle !== undefined) return obstacle;
   }
   if (!deps.mayAct()) return { kind: "changed" };
-  const { spec } = offer.command;
-  const subject = commandSubject(spec.nodeName, spec.method);
-  const data = encodeMessage(commandMessage, commandFor(offer.command, offer.to));
-  if (offer.isRepeated) deps.recorder?.resent();
+  const { subject, data } = encoded(sending);
+  const { steps = NO_STEPS } = deps;
+  const step = sending.message === "command" ? "offer" : "withdrawal";
+  if (sending.isRepeated) deps.recorder?.resent();
   const sentAt = deps.clock.monotonic();
+  steps.reached(`${step}.sending`);
   const outcome = await deps.bus.request(subject, data, { timeoutMs: ACK_TIMEOUT_MS });
+  steps.reached(`${step}.answered`);
   if (outcome.kind !== "reply") return { kind: outcome.kind };
   deps.recorder?.acknowledged(deps.clock.monotonic() - sentAt);
-  return readAck(outcome.data, offer);
+  return readAck(outcome.data, sending);
+}
+
+function encoded({ message, command, to }: Sending): { subject: string; data: Uint8Array } {
+  const { nodeName, method } = command.spec;
+  return message === "command"
+    ? {
+        subject: commandSubject(nodeName, method),
+        data: encodeMessage(commandMessage, commandFor(command, to)),
+      }
+    : {
+        subject: withdrawalSubject(nodeName),
+        data: encodeMessage(withdrawalMessage, withdrawalFor(command, to)),
+      };
 }
 
 /** A re-send is preceded by a quorum read: what was deleted or edited meanwhile is not sent. */
@@ -75,10 +95,10 @@ async function obstacleToSending(
   }
 }
 
-function readAck(data: Uint8Array, offer: Offer): OfferOutcome {
+function readAck(data: Uint8Array, sending: Sending): OfferOutcome {
   try {
     const ack = decodeMessage(ackMessage, data);
-    const problem = isForThis(ack, offer);
+    const problem = problemOf(ack, sending);
     return problem === undefined ? { kind: "answered", ack } : { kind: "malformed", problem };
   } catch (thrown) {
     if (thrown instanceof MalformedMessageError)
@@ -87,12 +107,16 @@ function readAck(data: Uint8Array, offer: Offer): OfferOutcome {
   }
 }
 
-function isForThis(ack: Ack, { command, to }: Offer): string | undefined {
+/** Why an answer cannot be one to what was sent. */
+function problemOf(ack: Ack, { command, to }: Sending): string | undefined {
   if (ack.answer !== "accepted" && ack.answer !== "known") return undefined;
   const { run } = ack;
   const { namespace, name, uid } = command.metadata;
   if (run.namespace !== namespace || run.name !== name || run.uid !== uid) {
     return "it speaks of another resource";
   }
-  return run.revision === to.run.revision ? undefined : "it speaks of another revision";
+  if (run.revision !== to.run.revision) return "it speaks of another revision";
+  // The node takes an empty rerun for any.
+  const isRerun = to.run.rerun === "" || run.rerun === to.run.rerun;
+  return isRerun ? undefined : "it speaks of another rerun";
 }

@@ -1,8 +1,9 @@
 import { objectKey } from "../../api/meta.ts";
-import type { EdgeNode } from "../../api/v1alpha1/edgenode.ts";
+import type { EdgeNode, EdgeNodeStatus } from "../../api/v1alpha1/edgenode.ts";
 import type { ResourceStore } from "../ports.ts";
 import type { NodeView } from "../edgecommand/observe.ts";
-import type { NodeRegistry } from "./registry.ts";
+import { rollbackOf, type Rollback } from "./ledgers.ts";
+import type { NodeEntry, NodeRegistry } from "./registry.ts";
 
 /**
  * Who owns a node name, and what may be said of a node. A name belongs to one EdgeNode of all namespaces,
@@ -46,15 +47,35 @@ export class NodeDirectory {
     if (this.owner(name)?.metadata.uid !== node.metadata.uid) {
       return { kind: "conflict", message: conflictMessage(name) };
     }
+    if (this.rollback(node) !== undefined) {
+      const message = `The ledger of node "${name}" is an earlier copy of itself: nothing is sent to it.`;
+      return { kind: "away", message };
+    }
     const entry = this.#registry.get(name);
     const isHeard =
       entry?.namespace === namespace && this.#registry.remainingMs(name, monotonic) > 0;
     // One text, whoever says it and for whichever reason: a new controller must not rewrite every status.
     if (!isHeard) return { kind: "away", message: `Nothing is heard of node "${name}".` };
-    const { session, ledgerID } = node.status;
-    const isRecorded = session?.id === entry.sessionID && ledgerID === entry.ledgerID;
-    return isRecorded ? { kind: "present", sessionID: entry.sessionID } : { kind: "arriving" };
+    return presence(node.status, entry);
   }
+
+  /** Whether the node's ledger has forgotten runs, as far as is known of it. */
+  rollback({ metadata, status }: EdgeNode): Rollback | undefined {
+    const entry = this.#registry.get(metadata.name);
+    return entry?.namespace === metadata.namespace ? rollbackOf(entry, status) : undefined;
+  }
+}
+
+/** Its EdgeNode must name its session and its ledger before anything is sent to it. */
+function presence(
+  { session, ledgerID, ledgerSince, previousLedgerID }: EdgeNodeStatus,
+  entry: NodeEntry,
+): NodeView {
+  if (session?.id !== entry.sessionID || ledgerID !== entry.ledgerID) return { kind: "arriving" };
+  const present = { kind: "present", sessionID: entry.sessionID } as const;
+  if (ledgerSince === undefined) return present;
+  const isFirstLedger = previousLedgerID === undefined;
+  return { ...present, ...(isFirstLedger ? { firstLedgerSince: ledgerSince } : { ledgerSince }) };
 }
 
 /** The other namespace is not named: a tenant is not told of another. */

@@ -22,6 +22,8 @@ import { subscribeToEvents } from "../node-events.ts";
 import type { NodeStore, StoreErrors } from "../ports.ts";
 import type { Rejections } from "../rejections.ts";
 import { conflictMessage, type NodeDirectory } from "./directory.ts";
+import type { ForeignNodes } from "./foreign-nodes.ts";
+import { rollbackMessage } from "./ledgers.ts";
 import type { NodeRegistry } from "./registry.ts";
 
 /** Nodes that are being registered; a whole fleet may say hello for the first time at once. */
@@ -37,6 +39,7 @@ export interface HelloIntakeOptions {
   readonly directory: NodeDirectory;
   readonly registry: NodeRegistry;
   readonly rejections: Rejections;
+  readonly foreignNodes: ForeignNodes;
   /** Whether a node that nobody declared is registered by its hello. */
   readonly registerNodes: boolean;
   readonly clusterID: string;
@@ -46,6 +49,8 @@ export interface HelloIntakeOptions {
   readonly registrations: Registrations;
   /** A node said hello: its EdgeNode, and the runs that it does not name, are due. */
   readonly onHello: (key: string, hello: Hello) => void;
+  /** A node was refused for what its EdgeNode has to say: that is due. */
+  readonly onRefused: (key: string) => void;
 }
 
 type RefusalReason = Extract<HelloReply, { accepted: false }>["reason"];
@@ -82,15 +87,9 @@ async function replyTo(
 ): Promise<HelloReply | undefined> {
   try {
     const hello = decodeMessage(helloMessage, message.data);
-    if (isForAnother(hello, options)) {
-      if (hello.namespace === (options.namespace ?? hello.namespace)) {
-        options.rejections.note(message.subject, "clusterID: the node belongs to another cluster");
-      }
-      return undefined;
-    }
+    if (isForAnother(node, hello, options)) return undefined;
     await admit(node, hello, options);
-    options.registry.heard(node, hello, options.clock.monotonic());
-    options.onHello(objectKey({ namespace: hello.namespace, name: node }), hello);
+    hear(node, hello, options);
     const time = timestampOf(options.clock.now());
     return { accepted: true, time, clusterID: options.clusterID };
   } catch (thrown) {
@@ -101,9 +100,27 @@ async function replyTo(
 }
 
 /** Of another controller's namespace or cluster: answering would send its node astray. */
-function isForAnother(hello: Hello, { namespace, clusterID }: HelloIntakeOptions): boolean {
+function isForAnother(node: string, hello: Hello, options: HelloIntakeOptions): boolean {
+  const { namespace, clusterID, foreignNodes } = options;
   if (namespace !== undefined && namespace !== hello.namespace) return true;
-  return hello.clusterID !== undefined && hello.clusterID !== clusterID;
+  if (hello.clusterID === undefined || hello.clusterID === clusterID) return false;
+  foreignNodes.note(node, hello.clusterID, clusterID);
+  return true;
+}
+
+/** Throws if the node's ledger is an earlier copy: then it counts as not heard. */
+function hear(name: string, hello: Hello, options: HelloIntakeOptions): void {
+  const { nodes, registry, directory, clock, onHello, onRefused } = options;
+  const key = objectKey({ namespace: hello.namespace, name });
+  const node = nodes.get(key);
+  registry.heard(name, hello, clock.monotonic(), node?.status);
+  const rollback = node && directory.rollback(node);
+  if (rollback === undefined) {
+    onHello(key, hello);
+    return;
+  }
+  onRefused(key);
+  throw new HelloRefusedError("LedgerRolledBack", rollbackMessage(rollback));
 }
 
 function refusalFor(thrown: unknown): { reason: RefusalReason; message: string } {

@@ -76,14 +76,16 @@ export class EdgeNodeReconciler {
     const heard = registry.get(name);
     const entry = heard?.namespace === namespace ? heard : undefined;
     const error = entry && registry.recentError(name, monotonic)?.text;
-    const known = { view: directory.view(key, monotonic), entry, error };
+    const view = directory.view(key, monotonic);
+    const known = { view, entry, error, rollback: directory.rollback(node) };
     return nodeStatusOf(node, known, timestampOf(clock.now()));
   }
 
   #announce(node: EdgeNode, status: EdgeNodeStatus): void {
     const before = readiness(node.status);
     const after = readiness(status);
-    if (after === undefined || after.status === before?.status) return;
+    if (after === undefined) return;
+    if (after.status === before?.status && after.reason === before.reason) return;
     const { status: ready, reason, message } = after;
     const type = ready === "True" ? "Normal" : "Warning";
     this.#options.events.record(node, { type, reason, action: "Heartbeat", note: message });

@@ -1,4 +1,6 @@
+import type { EdgeNodeStatus } from "../../api/v1alpha1/edgenode.ts";
 import type { Hello } from "../../protocol/hello.ts";
+import { rollbackOf, withCounter, type LedgerCounters } from "./ledgers.ts";
 
 /** What is known of a node's agent from its hellos, in this process. */
 export interface NodeEntry {
@@ -7,7 +9,8 @@ export interface NodeEntry {
   readonly ledgerID: string;
   /** Absent if taken over from the EdgeNode's status when the controller started. */
   readonly hello?: Hello;
-  /** On the monotonic clock. */
+  readonly counters: LedgerCounters;
+  /** When it last said a hello that could be accepted, on the monotonic clock; -Infinity: never. */
   readonly lastSeen: number;
   /** The last error of the agent itself, and when it came. */
   readonly error?: { readonly text: string; readonly at: number };
@@ -26,6 +29,8 @@ const DEGRADED_FOR_MS = 600_000;
 export class NodeRegistry {
   readonly #entries = new Map<string, NodeEntry>();
   readonly #gracePeriodMs: number;
+  /** Since when this process could hear hellos without a break. */
+  #listeningSince: number | undefined;
   #deafSince: number | undefined;
 
   constructor(options: { readonly gracePeriodMs: number }) {
@@ -36,16 +41,20 @@ export class NodeRegistry {
     return this.#entries.get(node);
   }
 
-  heard(node: string, hello: Hello, now: number): void {
+  /** `status` is what its EdgeNode has. */
+  heard(node: string, hello: Hello, now: number, status?: EdgeNodeStatus): void {
     const { namespace, sessionID, ledgerID } = hello;
     const before = this.#entries.get(node);
     const error = before?.sessionID === sessionID ? before.error : undefined;
+    const counters = withCounter(before?.counters ?? new Map(), hello);
+    const isRolledBack = rollbackOf({ hello, ledgerID, counters }, status) !== undefined;
     this.#entries.set(node, {
       namespace,
       sessionID,
       ledgerID,
       hello,
-      lastSeen: now,
+      counters,
+      lastSeen: isRolledBack ? (before?.lastSeen ?? -Infinity) : now,
       ...(error === undefined ? {} : { error }),
       unreachable: false,
     });
@@ -58,7 +67,8 @@ export class NodeRegistry {
     now: number,
   ): void {
     if (!this.#entries.has(node)) {
-      this.#entries.set(node, { ...entry, lastSeen: now, unreachable: false });
+      const counters = new Map<string, number>();
+      this.#entries.set(node, { ...entry, counters, lastSeen: now, unreachable: false });
     }
   }
 
@@ -89,6 +99,11 @@ export class NodeRegistry {
     return remainingMs > 0 ? { text: error.text, remainingMs } : undefined;
   }
 
+  /** Hellos are heard from here on, unless there is no connection to the broker. */
+  listen(now: number): void {
+    this.#listeningSince = now;
+  }
+
   /** There is no connection to the broker: from here on silence says nothing about the nodes. */
   goneDeaf(now: number): void {
     this.#deafSince ??= now;
@@ -100,6 +115,7 @@ export class NodeRegistry {
       if (this.remainingMs(node, now) > 0) this.#entries.set(node, { ...entry, lastSeen: now });
     }
     this.#deafSince = undefined;
+    this.#listeningSince = now;
   }
 
   get isDeaf(): boolean {
@@ -111,5 +127,19 @@ export class NodeRegistry {
     const entry = this.#entries.get(node);
     if (entry === undefined || entry.unreachable) return 0;
     return Math.max(0, entry.lastSeen + this.#gracePeriodMs - (this.#deafSince ?? now));
+  }
+
+  /**
+   * How long this process, which could hear all the while, has heard nothing of a node: at most since it began
+   * to listen, or could hear again. 0 while it cannot.
+   */
+  silentMs(
+    { namespace, name }: { readonly namespace: string; readonly name: string },
+    now: number,
+  ): number {
+    if (this.isDeaf || this.#listeningSince === undefined) return 0;
+    const entry = this.#entries.get(name);
+    const lastSeen = entry?.namespace === namespace ? entry.lastSeen : -Infinity;
+    return Math.max(0, now - Math.max(lastSeen, this.#listeningSince));
   }
 }

@@ -2,6 +2,7 @@ import { setConditions, type ConditionClaim } from "../../api/conditions.ts";
 import type { EdgeNode, EdgeNodeStatus } from "../../api/v1alpha1/edgenode.ts";
 import { safeText } from "../../protocol/output.ts";
 import type { NodeView } from "../edgecommand/observe.ts";
+import { ledgerStatus, rollbackMessage, type Rollback } from "./ledgers.ts";
 import type { NodeEntry } from "./registry.ts";
 
 /** What is known of a node beside its resource. */
@@ -10,13 +11,17 @@ export interface NodeKnowledge {
   readonly entry: NodeEntry | undefined;
   /** An error that its agent reported lately. */
   readonly error: string | undefined;
+  /** Its ledger has forgotten runs. */
+  readonly rollback: Rollback | undefined;
 }
 
 /** The whole status of an EdgeNode. Equal inputs make equal statuses, so that heartbeats write nothing. */
 export function nodeStatusOf(node: EdgeNode, known: NodeKnowledge, now: string): EdgeNodeStatus {
   const { status, metadata } = node;
-  const { view, entry } = known;
-  const claims = [...claimsOf(view), ...degradedBy(known.error)];
+  const claims = [
+    ...(rolledBack(status, known) ?? claimsOf(known.view)),
+    ...degradedBy(known.error),
+  ];
   const conditions = setConditions(status.conditions ?? [], claims, {
     observedGeneration: metadata.generation,
     now,
@@ -25,20 +30,28 @@ export function nodeStatusOf(node: EdgeNode, known: NodeKnowledge, now: string):
   return {
     ...status,
     observedGeneration: metadata.generation,
-    ...(view.kind === "conflict" ? {} : told(status, entry, now)),
+    ...told(status, known, now),
     ...(ready === undefined ? {} : { lastTransitionTime: ready.lastTransitionTime }),
     conditions,
   };
 }
 
-function told(status: EdgeNodeStatus, entry: NodeEntry | undefined, now: string): EdgeNodeStatus {
+function told(
+  status: EdgeNodeStatus,
+  { view, entry, rollback }: NodeKnowledge,
+  now: string,
+): Partial<EdgeNodeStatus> {
   const hello = entry?.hello;
-  if (entry === undefined || hello === undefined) return {};
+  if (entry === undefined || hello === undefined || view.kind === "conflict") return {};
+  if (rollback !== undefined) {
+    // The next controller has to know what this one has heard.
+    return status.ledgerID === entry.ledgerID ? { ledgerCounter: rollback.had } : {};
+  }
   const isSameSession = status.session?.id === entry.sessionID;
   const since = isSameSession ? (status.session?.since ?? now) : now;
   return {
     session: { id: entry.sessionID, since },
-    ledgerID: entry.ledgerID,
+    ...ledgerStatus(status, hello, now),
     agentVersion: hello.agentVersion,
     protocol: hello.protocol,
     methods: [...new Set(hello.methods)].toSorted(),
@@ -56,6 +69,29 @@ function degradedBy(error: string | undefined): ConditionClaim[] {
   return [{ type: "Degraded", status: "True", reason: "AgentError", message: error }];
 }
 
+/** Until its agent says otherwise, also when another controller was told it. */
+function rolledBack(
+  { conditions = [] }: EdgeNodeStatus,
+  { view, entry, rollback }: NodeKnowledge,
+): ConditionClaim[] | undefined {
+  if (view.kind === "conflict") return undefined;
+  const before = conditions.find(
+    ({ type, reason }) => type === "Stalled" && reason === ROLLED_BACK,
+  );
+  const remembered = entry === undefined ? before?.message : undefined;
+  const message = rollback === undefined ? remembered : rollbackMessage(rollback);
+  return message === undefined ? undefined : stalled(ROLLED_BACK, message);
+}
+
+const ROLLED_BACK = "LedgerRolledBack";
+
+function stalled(reason: string, message: string): ConditionClaim[] {
+  return [
+    { type: "Ready", status: "False", reason, message },
+    { type: "Stalled", status: "True", reason, message },
+  ];
+}
+
 function claimsOf(view: NodeView): ConditionClaim[] {
   switch (view.kind) {
     case "present":
@@ -64,10 +100,7 @@ function claimsOf(view: NodeView): ConditionClaim[] {
         { type: "Ready", status: "True", reason: "Heartbeat", message: "The node says hello." },
       ];
     case "conflict":
-      return [
-        { type: "Ready", status: "False", reason: "NameConflict", message: view.message },
-        { type: "Stalled", status: "True", reason: "NameConflict", message: view.message },
-      ];
+      return stalled("NameConflict", view.message);
     case "away":
       return [{ type: "Ready", status: "False", reason: "NodeAway", message: view.message }];
     case "notFound":

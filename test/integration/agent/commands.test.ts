@@ -1,6 +1,7 @@
 import { createHash } from "node:crypto";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { jsonBytes } from "../../../src/protocol/output.ts";
+import type { RunResult } from "../../../src/protocol/run.ts";
 import { eventually, isAlive, World } from "./world.ts";
 
 let world: World;
@@ -100,11 +101,17 @@ describe("a command is given", () => {
     expect(variables).toContain("STEWARD_NODE=ship1");
   });
 
-  test("a process group of its own and no file of the agent's", async () => {
-    const { result } = await world.shell("echo $$; ps -o pgid= -p $$; readlink /proc/$$/fd/*");
-    const [pid, group, ...files] = (result.stdout?.text ?? "").trim().split(/\n */);
-    expect(group).toBe(pid);
-    expect(files.filter((file) => file.includes(world.dir))).toEqual([]);
+  test("a process group of its own, which only its shell shares, and no file of the agent's but its own", async () => {
+    const script = "echo $PPID; ps -o pgid=,sid= -p $$; readlink /proc/$$/fd/*";
+    const { runID, result } = await world.shell(script, { work: { stdin: "x" } });
+    const [shell, group, ...files] = (result.stdout?.text ?? "").trim().split("\n");
+    expect(group?.trim().split(/ +/)).toEqual([shell, shell]);
+    const folder = `${world.dataDir}/runs/${runID}.1`;
+    expect(files.filter((file) => file.includes(world.dir))).toEqual([
+      `${folder}/stdin (deleted)`,
+      `${folder}/stdout`,
+      `${folder}/stderr`,
+    ]);
   });
 });
 
@@ -191,31 +198,48 @@ test("a command that leaves a process in the background ends without it and leav
   await eventually(() => expect(isAlive(pid)).toBe(false));
 });
 
-test("a command that prints without end is not held up by what stays in the background", async () => {
+test("what stays in the background and prints without end holds nothing up, and is killed for it", async () => {
   const { result } = await world.shell("yes & echo $!; sleep 0.2; exit 4");
   expect(result).toMatchObject({ outcome: "Failed", exitCode: 4 });
   const pid = Number(result.stdout?.text.split("\n", 1)[0] ?? "0");
   await eventually(() => expect(isAlive(pid)).toBe(false));
 });
 
-test("a gigabyte of output is counted and hashed in full, and takes no memory", async () => {
+/** Has zeros printed. Gives the result, and by how much this process grew meanwhile. */
+async function zeros(count: number): Promise<{ result: RunResult; growth: number }> {
   const before = process.memoryUsage.rss();
   let most = before;
   const sampling = setInterval(() => {
     most = Math.max(most, process.memoryUsage.rss());
   }, 20);
-  const { result } = await world.shell("head -c 1000000000 /dev/zero");
+  const { result } = await world.shell(`head -c ${count} /dev/zero`);
   clearInterval(sampling);
+  expect(jsonBytes(result.stdout?.text ?? "")).toBeLessThanOrEqual(4_096);
+  expect(result.stdout?.text).toMatch(/\n… \d+ bytes left out …\n/);
+  return { result, growth: most - before };
+}
+
+test("a lot of output is counted and hashed in full, and takes no memory", async () => {
+  const { result, growth } = await zeros(200_000_000);
   const hash = createHash("sha256");
-  const zeros = Buffer.alloc(1_000_000);
-  for (let written = 0; written < 1_000_000_000; written += zeros.length) hash.update(zeros);
+  const million = Buffer.alloc(1_000_000);
+  for (let written = 0; written < 200_000_000; written += million.length) hash.update(million);
   expect(result.outcome).toBe("Succeeded");
   expect(result.stdout).toMatchObject({
-    bytes: 1_000_000_000,
+    bytes: 200_000_000,
     sha256: hash.digest("hex"),
     truncated: true,
   });
-  expect(jsonBytes(result.stdout?.text ?? "")).toBeLessThanOrEqual(4_096);
-  expect(result.stdout?.text).toMatch(/\n… \d+ bytes left out …\n/);
-  expect(most - before).toBeLessThan(200_000_000);
+  expect(growth).toBeLessThan(200_000_000);
+});
+
+test("a gigabyte of output ends its command at the bound, and takes no memory", async () => {
+  const { result, growth } = await zeros(1_000_000_000);
+  expect(result).toMatchObject({
+    outcome: "Failed",
+    started: "True",
+    reason: "OutputTooLarge",
+    stdout: { bytes: 268_435_456, truncated: true },
+  });
+  expect(growth).toBeLessThan(200_000_000);
 });

@@ -91,19 +91,66 @@ test("what a command was goes from the file once it is over", async () => {
   expect(readFileSync(world.ledgerPath, "latin1")).not.toContain(secret);
 });
 
-test("only the 64 latest uids of a name are remembered as retired", async () => {
+test("a ledger knows the controller's time in the boot in which that was told", async () => {
   const ledger = world.openLedger();
-  const uids = Array.from({ length: 70 }, () => randomUUID());
-  const retired = await ledger.commit((tables) => {
-    tables.insertRun(randomUUID(), command({ name: "other" }), NOW);
-    const runID = randomUUID();
-    tables.insertRun(runID, command(), NOW);
-    tables.setCurrent(runID, undefined);
-    for (const uid of uids) tables.retire("default", "task", uid);
-    return tables.row("default", "task")?.retired;
+  const [boot, other] = [randomUUID(), randomUUID()];
+  expect(ledger.read.clockOf(boot)).toBeUndefined();
+  await ledger.commit((tables) => {
+    tables.setClock(other, 1);
+    tables.setClock(boot, 1_764_000_000_000.25);
   });
   ledger.close();
-  expect(new Set(retired)).toEqual(new Set(uids.slice(-64)));
+  const again = world.openLedger();
+  expect(again.read.clockOf(boot)).toBe(1_764_000_000_000.25);
+  expect(again.read.clockOf(other)).toBeUndefined();
+  again.close();
+});
+
+test("a run that waits for its next attempt keeps what is needed for it, over a restart", async () => {
+  const end = {
+    outcome: "Failed",
+    started: "True",
+    exitCode: 7,
+    startedAt: NOW,
+    finishedAt: NOW,
+    reason: "NonZeroExit",
+    message: "It exited with 7.",
+  } as const;
+  const runID = randomUUID();
+  const bootID = randomUUID();
+  const notBefore = "2026-11-24T06:00:10.000Z";
+  const ledger = world.openLedger();
+  await ledger.commit((tables) => {
+    tables.insertRun(runID, command({ rerun: "r1", epoch: 2 }), NOW);
+    tables.setCurrent(runID, undefined);
+    tables.markStarting(runID, { bootID, startingAt: 1_234.5 });
+  });
+  const started = { state: "Starting", attempts: 1, bootID, startingAt: 1_234.5 };
+  expect(ledger.read.openRun(runID)).toMatchObject(started);
+  await ledger.commit((tables) => tables.awaitRetry(runID, end, notBefore));
+  ledger.close();
+  const again = world.openLedger();
+  const waiting = { state: "Accepted", attempts: 1, notBefore, lastEnd: end, ending: undefined };
+  expect(again.read.openRuns()).toEqual([expect.objectContaining(waiting)]);
+  expect(again.read.report(runID)).toMatchObject({
+    state: "Accepted",
+    attempts: 1,
+    startedAt: NOW,
+    rerun: "r1",
+    epoch: 2,
+  });
+  await again.commit((tables) => {
+    tables.markStarting(runID, { bootID, startingAt: 2_345, startedAt: notBefore });
+  });
+  expect(again.read.openRun(runID)).toMatchObject({
+    attempts: 2,
+    notBefore: undefined,
+    startedAt: notBefore,
+    lastEnd: end,
+  });
+  expect(again.read.report(runID).startedAt).toBe(NOW);
+  expect(again.read.counter()).toBe(1);
+  again.close();
 });
 
 test("writes of one moment are one transaction, in their order", async () => {
@@ -148,7 +195,7 @@ describe("a ledger that does not commit", () => {
     ledger.close();
   });
 
-  test("makes the agent stop by itself: it ends what runs and takes nothing more", async () => {
+  test("makes the agent stop by itself: it takes nothing more, and leaves what runs to the next one", async () => {
     failingOn(poison);
     const agent = await world.startReadyAgent();
     const file = world.path("pid");
@@ -158,16 +205,16 @@ describe("a ledger that does not commit", () => {
       expect(world.lines("pid")).toHaveLength(1);
       expect(world.statesOnDisk().get(runID)).toBe("Running");
     });
-    const answers = [
-      await world.controller.offer({ name: "poison" }),
-      await world.controller.offer({ name: "later" }),
-    ];
+    const answers = await Promise.all([
+      world.controller.offer({ name: "poison" }),
+      world.controller.offer({ name: "later" }),
+    ]);
     for (const answer of answers) {
       expect(answer).toMatchObject({ answer: "refused", reason: "JournalUnavailable" });
     }
     await expect(agent.ended).rejects.toThrow(FatalError);
     expect(agent.shutdowns).toHaveLength(1);
-    expect(isAlive(Number(world.lines("pid")[0]))).toBe(false);
+    expect(isAlive(Number(world.lines("pid")[0]))).toBe(true);
     expect(world.statesOnDisk()).toEqual(new Map([[runID, "Running"]]));
   });
 

@@ -1,16 +1,20 @@
 import { randomUUID } from "node:crypto";
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { expect, test } from "vitest";
+import { DatabaseSync } from "node:sqlite";
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { createAgent } from "../../../src/agent/agent.ts";
 import { gatherFacts } from "../../../src/agent/facts.ts";
+import { Ledger } from "../../../src/agent/ledger.ts";
 import { connectBus, type NatsBus } from "../../../src/nats/connect-bus.ts";
 import { CONTROLLER_INBOX, nodeInbox } from "../../../src/protocol/subjects.ts";
 import { systemClock } from "../../../src/runtime/clock.ts";
 import { startNatsServer } from "../../../dev/controlplane/control-plane.ts";
 import { ControllerSide, revision } from "../../unit/agent/controller-side.ts";
+import { MemoryBroker } from "../../unit/agent/memory-bus.ts";
 import { RecordingLogger } from "../../support/recording-logger.ts";
+import { AgentProcess } from "./agent-process.ts";
 import { eventually, runOf } from "./world.ts";
 
 function connect(server: string, inbox: string): NatsBus {
@@ -24,8 +28,15 @@ function connect(server: string, inbox: string): NatsBus {
   });
 }
 
+let dir: string;
+beforeEach(() => {
+  dir = mkdtempSync(join(tmpdir(), "steward-agent-"));
+});
+afterEach(() => {
+  rmSync(dir, { recursive: true, force: true });
+});
+
 test("over a real broker, commands are answered, run once, and their results confirmed", async () => {
-  const dataDir = mkdtempSync(join(tmpdir(), "steward-agent-"));
   const node = "ship1";
   // A broker of its own: on the shared one, the controllers of other tests would answer as well.
   await using server = await startNatsServer();
@@ -37,7 +48,7 @@ test("over a real broker, commands are answered, run once, and their results con
   );
   const stop = new AbortController();
   const running = createAgent(
-    { node, namespace: "default", dataDir: join(dataDir, "data"), agentVersion: "1.2.3" },
+    { node, namespace: "default", dataDir: join(dir, "data"), agentVersion: "1.2.3" },
     {
       bus: agentBus,
       clock: systemClock,
@@ -64,5 +75,78 @@ test("over a real broker, commands are answered, run once, and their results con
   }
   stop.abort();
   await running;
-  rmSync(dataDir, { recursive: true, force: true });
+});
+
+describe("a ledger that cannot be relied on is told to the controller before the agent ends:", () => {
+  test("one that cannot be opened, at each start", async () => {
+    const dataDir = join(dir, "data");
+    mkdirSync(dataDir);
+    writeFileSync(join(dataDir, "ledger.db"), "no ledger ".repeat(1_000));
+    await using server = await startNatsServer();
+    await using bus = connect(server.url, CONTROLLER_INBOX);
+    const controller = new ControllerSide(bus);
+    await eventually(() => expect(bus.connected).toBe(true));
+    for (const start of [1, 2]) {
+      await using agent = new AgentProcess({ node: "ship1", natsUrl: server.url, dataDir });
+      expect(await agent.exit()).toBe(1);
+      await eventually(() => expect(controller.errors).toHaveLength(start));
+    }
+    expect(controller.errors[0]).toMatchObject({
+      namespace: "default",
+      process: "ledger",
+      severity: "fatal",
+      message: expect.stringContaining("is damaged"),
+    });
+    expect(controller.hellos).toEqual([]);
+  });
+
+  test("one that does not commit any more", async () => {
+    const dataDir = join(dir, "data");
+    Ledger.open(join(dataDir, "ledger.db"), randomUUID).close();
+    const db = new DatabaseSync(join(dataDir, "ledger.db"));
+    db.exec("CREATE TRIGGER full BEFORE INSERT ON runs BEGIN SELECT RAISE(FAIL, 'full'); END");
+    db.close();
+    await using server = await startNatsServer();
+    await using bus = connect(server.url, CONTROLLER_INBOX);
+    const controller = new ControllerSide(bus);
+    await eventually(() => expect(bus.connected).toBe(true));
+    await using agent = new AgentProcess({ node: "ship1", natsUrl: server.url, dataDir });
+    await eventually(() => expect(controller.hellos).not.toEqual([]));
+    expect(await controller.offer()).toMatchObject({ reason: "JournalUnavailable" });
+    expect(await agent.exit()).toBe(1);
+    await eventually(() =>
+      expect(controller.errors).toContainEqual(
+        expect.objectContaining({
+          process: "ledger",
+          severity: "fatal",
+          message: expect.stringContaining("the ledger does not commit"),
+        }),
+      ),
+    );
+  });
+
+  test("one that cannot be opened while there is no link, as soon as there is one", async () => {
+    const dataDir = join(dir, "data");
+    mkdirSync(dataDir);
+    writeFileSync(join(dataDir, "ledger.db"), "no ledger ".repeat(1_000));
+    const broker = new MemoryBroker();
+    const controller = new ControllerSide(broker.connect(CONTROLLER_INBOX));
+    const bus = broker.connect(nodeInbox("ship1"));
+    bus.setConnected(false);
+    const running = createAgent(
+      { node: "ship1", namespace: "default", dataDir, agentVersion: "1.2.3" },
+      {
+        bus,
+        clock: systemClock,
+        random: Math.random,
+        newID: randomUUID,
+        logger: new RecordingLogger(),
+        machine: await gatherFacts(),
+      },
+    ).run(new AbortController().signal);
+    const failed = expect(running).rejects.toThrow("is damaged");
+    bus.setConnected(true);
+    await failed;
+    expect(controller.errors).toMatchObject([{ process: "ledger", severity: "fatal" }]);
+  });
 });

@@ -143,7 +143,7 @@ describe("a new revision", () => {
     await world.startReadyAgent();
     await world.run({ ...writes("b"), generation: 4, declared: 3 });
     const late = await world.controller.offer({ ...writes("a"), generation: 2, declared: 2 });
-    expect(late).toEqual({ answer: "nodeIsAhead", row: { uid: OLD_UID, generation: 4 } });
+    expect(late).toEqual({ answer: "nodeIsAhead", row: { uid: OLD_UID, epoch: 0, generation: 4 } });
     await ran("a", 0);
   });
 });
@@ -155,7 +155,10 @@ describe("a resource that was deleted and created again", () => {
     await world.startReadyAgent();
     await world.run(writes("a"));
     const answer = await world.controller.offer({ ...writes("a"), uid: NEW_UID });
-    expect(answer).toEqual({ answer: "takeoverNeeded", row: { uid: OLD_UID, generation: 1 } });
+    expect(answer).toEqual({
+      answer: "takeoverNeeded",
+      row: { uid: OLD_UID, epoch: 0, generation: 1 },
+    });
   });
 
   test("has the outcome of what was run before, whose receipt is due again", async () => {
@@ -170,7 +173,7 @@ describe("a resource that was deleted and created again", () => {
       expect(world.controller.results.at(-1)).toMatchObject({ runID, uid: NEW_UID, adopted: true });
     });
     const late = await world.controller.offer({ ...writes("z"), generation: 9, declared: 9 });
-    expect(late).toEqual({ answer: "superseded", row: { uid: NEW_UID, generation: 1 } });
+    expect(late).toEqual({ answer: "superseded", row: { uid: NEW_UID, epoch: 0, generation: 1 } });
     await ran("a");
     await ran("z", 0);
   });

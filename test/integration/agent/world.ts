@@ -1,13 +1,24 @@
 import { randomUUID } from "node:crypto";
-import { cpSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import {
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { vi } from "vitest";
 import { createAgent, type AgentDependencies } from "../../../src/agent/agent.ts";
 import { gatherFacts } from "../../../src/agent/facts.ts";
 import { Ledger } from "../../../src/agent/ledger.ts";
 import type { Method } from "../../../src/agent/methods/method.ts";
+import { killRuns } from "../../../src/agent/run-processes.ts";
+import type { Steps } from "../../../src/agent/steps.ts";
 import type { Ack } from "../../../src/protocol/ack.ts";
 import type { Result } from "../../../src/protocol/result.ts";
 import type { RunReport } from "../../../src/protocol/run.ts";
@@ -23,6 +34,8 @@ export interface AgentOverrides {
   readonly helloIntervalMs?: number;
   readonly methods?: readonly Method[];
   readonly bootID?: string;
+  readonly maxRunningCommands?: number;
+  readonly steps?: Steps;
 }
 
 export interface RunningAgent {
@@ -53,7 +66,7 @@ export class World implements AsyncDisposable {
   }
 
   async startAgent(overrides: AgentOverrides = {}): Promise<RunningAgent> {
-    const { node = "ship1", helloIntervalMs = 30_000, methods } = overrides;
+    const { node = "ship1", helloIntervalMs = 30_000, methods, steps } = overrides;
     const stop = new AbortController();
     const shutdowns: ProcessError[] = [];
     const machine = await gatherFacts();
@@ -67,6 +80,7 @@ export class World implements AsyncDisposable {
       machine: { ...machine, bootID: overrides.bootID ?? machine.bootID },
       onShutdown: (error) => shutdowns.push(error),
       ...(methods === undefined ? {} : { methods }),
+      ...(steps === undefined ? {} : { steps }),
     };
     const agent = createAgent(
       {
@@ -76,6 +90,7 @@ export class World implements AsyncDisposable {
         agentVersion: "1.2.3",
         helloIntervalMs,
         killGraceMs: 300,
+        maxRunningCommands: overrides.maxRunningCommands,
       },
       dependencies,
     );
@@ -132,6 +147,12 @@ export class World implements AsyncDisposable {
     return join(this.dir, name);
   }
 
+  /** Makes an empty file, and the folders that it is in. */
+  touch(name: string): void {
+    mkdirSync(dirname(this.path(name)), { recursive: true });
+    writeFileSync(this.path(name), "");
+  }
+
   /** The lines that commands wrote to a file: what was really run. */
   lines(name: string): string[] {
     const path = this.path(name);
@@ -142,13 +163,20 @@ export class World implements AsyncDisposable {
   /** The states of all runs as the disk has them at this moment, beside the agent that holds the file. */
   statesOnDisk(): Map<string, string> {
     const copy = mkdtempSync(join(this.dir, "copy-"));
-    for (const file of readdirSync(this.dataDir)) {
+    for (const file of readdirSync(this.dataDir).filter((name) => name.startsWith("ledger"))) {
       cpSync(join(this.dataDir, file), join(copy, file));
     }
     const db = new DatabaseSync(join(copy, "ledger.db"));
     const rows = db.prepare("SELECT run_id, state FROM runs").all();
     db.close();
     return new Map(rows.map((row) => [String(row["run_id"]), String(row["state"])]));
+  }
+
+  /** The runs whose commands may have outlived the agents. */
+  #runsOnDisk(): ReadonlySet<string> {
+    const folder = join(this.dataDir, "runs");
+    if (!existsSync(folder)) return new Set();
+    return new Set(readdirSync(folder).map((name) => name.split(".", 1)[0] ?? name));
   }
 
   /** The ledger, while no agent has it. */
@@ -158,6 +186,7 @@ export class World implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     for (const agent of this.#agents) await agent.stop().catch(() => undefined);
+    await killRuns(this.#runsOnDisk(), systemClock);
     rmSync(this.dir, { recursive: true, force: true });
   }
 }

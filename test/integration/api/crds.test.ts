@@ -94,6 +94,36 @@ describe("a spec that cannot work is refused with a message that names the field
       { ...valid, args: ["x".repeat(60_000)], stdin: "y".repeat(60_000) },
       /spec: .*args, env and stdin may have 98304 characters together/,
     ],
+    [
+      "a rerun with a space in it",
+      { ...valid, rerun: "once more" },
+      /spec\.rerun: .*may have letters, digits and \. _ : \+ - only/,
+    ],
+    [
+      "a policy that there is not",
+      { ...valid, offlinePolicy: "Ignore" },
+      /spec\.offlinePolicy: Unsupported value: "Ignore": supported values: "Wait", "Skip", "Fail"/,
+    ],
+    [
+      "more retries than anybody waits for",
+      { ...valid, retry: { limit: 101 } },
+      /spec\.retry\.limit.*less than or equal to 100/,
+    ],
+    [
+      "a pause without a unit",
+      { ...valid, retry: { backoff: "10" } },
+      /spec\.retry\.backoff: .*must be a duration above zero such as 10s/,
+    ],
+    [
+      "a wait for what there is not",
+      { ...valid, readyWhen: "Started" },
+      /spec\.readyWhen: Unsupported value: "Started": supported values: "Succeeded", "Accepted", "Declared"/,
+    ],
+    [
+      "a time to live of nothing",
+      { ...valid, ttlAfterFinished: "0s" },
+      /spec\.ttlAfterFinished: .*must be a duration above zero such as 1h or 72h/,
+    ],
     ["a misspelt field", { ...valid, nodename: "ship1" }, /unknown field "spec\.nodename"/],
     [
       "an argument that is no string",
@@ -132,7 +162,14 @@ describe("a valid resource", () => {
       env: [],
       stdin: "",
       workingDir: "/",
+      rerun: "",
       timeout: "5m",
+      offlinePolicy: "Wait",
+      retry: { limit: 0, backoff: "10s", maxBackoff: "10m" },
+      idempotent: false,
+      readyWhen: "Succeeded",
+      suspend: false,
+      cancel: false,
       successExitCodes: [0],
       output: { inlineBytes: 4096 },
     });
@@ -153,7 +190,7 @@ describe("a valid resource", () => {
     ]);
     expect(narrow.stdout).toMatch(/columns\s+ship1\s+shellcommand\s+Pending/);
     const wide = await kubectl(["get", "ec", "columns", "-n", namespace, "-o", "wide"]);
-    expect(wide.stdout.split("\n")[0]).toMatch(/REASON\s+DURATION\s+SUMMARY/);
+    expect(wide.stdout.split("\n")[0]).toMatch(/REASON\s+ATTEMPTS\s+DURATION\s+SUMMARY/);
   });
 
   test("can be selected by node, method and phase", async () => {

@@ -144,3 +144,40 @@ test("updateStatus never lands on an object that took the name of another", asyn
   );
   expect((await widgets.get(namespace, "reborn"))?.status).toEqual({ note: "not looked at" });
 });
+
+test("delete takes away exactly the version and the incarnation that was read, and no other", async () => {
+  const input = { metadata: { namespace, name: "deleted" }, spec: { size: 1 } };
+  const created = await widgets.create(input);
+  await must(cluster, ["label", "widget", "-n", namespace, "deleted", "x=y"]);
+  const changed = await widgets.get(namespace, "deleted");
+  if (changed === undefined) throw new Error("it is not there");
+  const { resourceVersion } = changed.metadata;
+  const impostor = { ...changed.metadata, uid: "00000000-0000-4000-8000-000000000000" };
+  for (const metadata of [created.metadata, impostor]) {
+    await expect(widgets.delete({ metadata })).rejects.toSatisfy((thrown) => thrown.isConflict());
+  }
+  expect((await widgets.get(namespace, "deleted"))?.metadata.resourceVersion).toBe(resourceVersion);
+  expect(await widgets.delete(changed)).toBeUndefined();
+  expect(await widgets.get(namespace, "deleted")).toBeUndefined();
+  await expect(widgets.delete(changed)).rejects.toSatisfy((thrown) => thrown.isNotFound());
+});
+
+test("delete tells of an object that somebody's finalizer holds, as it is then", async () => {
+  const created = await widgets.create({
+    metadata: { namespace, name: "held" },
+    spec: { size: 1 },
+  });
+  const hold = (finalizers: string): Promise<string> => {
+    const patch = `{"metadata":{"finalizers":${finalizers}}}`;
+    const args = ["patch", "widget", "-n", namespace, "held", "--type=merge", "-p", patch];
+    return must(cluster, args);
+  };
+  await hold('["test.steward.dev/held"]');
+  const held = (await widgets.get(namespace, "held")) ?? created;
+  const remaining = await widgets.delete(held);
+  expect(remaining?.metadata).toMatchObject({ uid: created.metadata.uid });
+  expect(remaining?.metadata.deletionTimestamp).toBeDefined();
+  expect(await widgets.get(namespace, "held")).toEqual(remaining);
+  await hold("null");
+  expect(await widgets.get(namespace, "held")).toBeUndefined();
+});

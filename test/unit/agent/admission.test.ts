@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import { refusalOf, type Admission } from "../../../src/agent/admission.ts";
 import type { Refusal } from "../../../src/protocol/ack.ts";
-import { CLUSTER_ID, command, type Offer } from "./controller-side.ts";
+import { CLUSTER_ID, command, deletion, withdrawal, type Offer } from "./controller-side.ts";
 
 const SESSION = "5e5e5e5e-0000-4000-8000-000000000001";
 const OTHER = "0f0f0f0f-0000-4000-8000-000000000001";
@@ -50,3 +50,18 @@ test.each(cases)("admits or refuses $name", ({ offer = {}, subject = {}, want })
   } as const;
   expect(refusalOf(made, parts, own)?.reason).toBe(want);
 });
+
+test.each(cases.filter(({ name }) => !name.includes("method")))(
+  "admits or refuses a withdrawal likewise: $name",
+  ({ offer = {}, subject = {}, want }) => {
+    const {
+      work: _work,
+      terms: _terms,
+      ...address
+    } = { ...signed(0), sessionID: SESSION, ...offer };
+    const parts = { node: "ship1", direction: "command", method: "cancel", ...subject } as const;
+    for (const message of [withdrawal(address), deletion(address)]) {
+      expect(refusalOf(message, parts, own)?.reason).toBe(want);
+    }
+  },
+);

@@ -1,6 +1,6 @@
 import { randomUUID } from "node:crypto";
 import { ackMessage, type Ack } from "../../../src/protocol/ack.ts";
-import { commandMessage, type Command } from "../../../src/protocol/command.ts";
+import { commandMessage, type Address, type Command } from "../../../src/protocol/command.ts";
 import { decodeMessage, encodeMessage } from "../../../src/protocol/envelope.ts";
 import { errorEventMessage, type ErrorEvent } from "../../../src/protocol/error-event.ts";
 import {
@@ -15,7 +15,13 @@ import {
   type Receipt,
   type Result,
 } from "../../../src/protocol/result.ts";
-import { commandSubject, eventsOfAllNodes } from "../../../src/protocol/subjects.ts";
+import {
+  commandSubject,
+  eventsOfAllNodes,
+  withdrawalSubject,
+} from "../../../src/protocol/subjects.ts";
+import { withdrawalMessage, type Withdrawal } from "../../../src/protocol/withdrawal.ts";
+import type { ResourceWithdrawal, RunWithdrawal } from "../../../src/agent/take-command.ts";
 import type { Bus, BusMessage } from "../../../src/protocol/bus.ts";
 
 export const CLUSTER_ID = "c1c1c1c1-0000-4000-8000-000000000001";
@@ -40,7 +46,28 @@ export function command(offer: Offer = {}): Command {
     workingDir: "",
     ...offer.work,
   };
-  const terms = { timeoutMs: 60_000, successExitCodes: [0], inlineBytes: 4_096, ...offer.terms };
+  const terms = {
+    timeoutMs: 60_000,
+    successExitCodes: [0],
+    inlineBytes: 4_096,
+    retry: { limit: 0, backoffMs: 10_000, maxBackoffMs: 600_000 },
+    idempotent: false,
+    ...offer.terms,
+  };
+  return { ...someAddress(), ...someRun(), ...offer, work, terms };
+}
+
+/** The withdrawal of a run. */
+export function withdrawal(offer: Partial<RunWithdrawal> = {}): RunWithdrawal {
+  return { ...someAddress(), ...someRun(), ...offer, scope: "run" };
+}
+
+/** What is said when a resource was deleted. */
+export function deletion(address: Partial<Address> = {}): ResourceWithdrawal {
+  return { ...someAddress(), ...address, scope: "resource" };
+}
+
+function someAddress(): Address {
   return {
     clusterID: CLUSTER_ID,
     node: "ship1",
@@ -49,13 +76,17 @@ export function command(offer: Offer = {}): Command {
     namespace: "default",
     name: "task",
     uid: "aaaaaaaa-0000-4000-8000-000000000001",
+  };
+}
+
+function someRun(): Omit<RunWithdrawal, keyof Address | "scope"> {
+  return {
+    epoch: 0,
     generation: 1,
     declared: 1,
     revision: revision("a"),
+    rerun: "",
     requestedAt: new Date().toISOString(),
-    ...offer,
-    work,
-    terms,
   };
 }
 
@@ -94,6 +125,20 @@ export class ControllerSide {
     const message = command({ sessionID: this.session, ...offer });
     const subject = commandSubject(message.node, message.work.method);
     return this.ask(subject, encodeMessage(commandMessage, message));
+  }
+
+  /** Withdraws a run. */
+  async withdraw(offer: Partial<RunWithdrawal> = {}): Promise<Ack> {
+    return this.#sendWithdrawal(withdrawal({ sessionID: this.session, ...offer }));
+  }
+
+  /** Says that a resource was deleted. */
+  async delete(address: Partial<Address> = {}): Promise<Ack> {
+    return this.#sendWithdrawal(deletion({ sessionID: this.session, ...address }));
+  }
+
+  #sendWithdrawal(message: Withdrawal): Promise<Ack> {
+    return this.ask(withdrawalSubject(message.node), encodeMessage(withdrawalMessage, message));
   }
 
   async ask(subject: string, data: Uint8Array): Promise<Ack> {

@@ -1,359 +1,315 @@
-import { randomUUID } from "node:crypto";
-import * as fc from "fast-check";
-import { afterAll, describe, expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import {
   decide,
   type Decision,
+  type History,
   type Offer,
   type Row,
   type RunFacts,
 } from "../../../src/agent/decision.ts";
-import { openLedgerFile } from "../../../src/agent/ledger-file.ts";
-import { LedgerTables } from "../../../src/agent/ledger-tables.ts";
-import { takeCommand } from "../../../src/agent/take-command.ts";
-import type { Command } from "../../../src/protocol/command.ts";
-import type { RunResult } from "../../../src/protocol/run.ts";
-import { command, revision } from "./controller-side.ts";
 
-const ended: RunFacts = { runID: "run-a", revision: "a", finished: true, mayHaveStarted: true };
+/**
+ * DESIGN §4, "Who decides what runs", as data: a table of cases for each line of that table, in its order.
+ * ADR 0007 refines the lines on taking over. Whether an envelope is admitted at all (its first line) is in
+ * admission.test.ts.
+ */
+
+const ended: RunFacts = {
+  runID: "run-a",
+  revision: "a",
+  rerun: "",
+  finished: true,
+  mayHaveStarted: true,
+};
 const running: RunFacts = { ...ended, finished: false };
 const waiting: RunFacts = { ...running, mayHaveStarted: false };
 const neverStarted: RunFacts = { ...ended, mayHaveStarted: false };
+const again: RunFacts = { ...ended, rerun: "r1" };
 const earlier: RunFacts = { ...ended, runID: "run-b", revision: "b" };
+const earlierAgain: RunFacts = { ...earlier, rerun: "r1" };
 
-function row(overrides: Partial<Row> = {}): Row {
+const ROW: Row = { uid: "u1", epoch: 2, generation: 5, run: ended, lastRan: undefined };
+
+/** The row of u1 in epoch 2 at generation 5, which ran a; u0 was retired. */
+function having(row: Partial<Row> = {}, retired: readonly string[] = ["u0"]): History {
+  return { row: { ...ROW, ...row }, retired };
+}
+
+function noRow(...retired: string[]): History {
+  return { row: undefined, retired };
+}
+
+function offer(overrides: Partial<Offer> = {}): Offer {
   return {
     uid: "u1",
-    generation: 5,
-    run: ended,
-    lastRan: undefined,
-    retired: ["u0"],
+    epoch: 2,
+    generation: 6,
+    declared: 6,
+    revision: "a",
+    rerun: "",
+    requestedAt: "2026-11-24T06:00:00.000Z",
     ...overrides,
   };
 }
 
-function offer(overrides: Partial<Offer> = {}): Offer {
-  return { uid: "u1", generation: 6, declared: 6, revision: "a", ...overrides };
+/** An offer of u2, which says that u1 is gone. */
+function takeover(overrides: Partial<Offer> = {}): Offer {
+  const created = { uid: "u2", epoch: 0, generation: 1, declared: 1, takesOver: "u1" };
+  return offer({ ...created, ...overrides });
 }
 
-interface Case {
-  readonly name: string;
-  readonly offer: Offer;
-  readonly row: Row | undefined;
-  readonly want: Decision;
+type Case = readonly [name: string, offer: Offer, history: History, want: Decision];
+
+const known: Decision = { kind: "known" };
+const superseded: Decision = { kind: "superseded" };
+const nodeIsAhead: Decision = { kind: "nodeIsAhead" };
+const takeoverNeeded: Decision = { kind: "takeoverNeeded" };
+const ledgerLost: Decision = { kind: "ledgerLost" };
+function newRun(ends?: string, retires?: string): Decision {
+  return { kind: "newRun", ends, retires };
+}
+function adopts(runID: string, ends?: string): Decision {
+  return { kind: "adopt", runID, ends, retires: "u1" };
 }
 
-const newRun = { kind: "newRun", ends: undefined, retires: undefined } as const;
+const retiredTakesOver = { uid: "u0", takesOver: "u1" };
+const table: Record<string, readonly Case[]> = {
+  "uid retired, but epoch above the row's and taking over the row's uid": [
+    [
+      "its run is over",
+      offer({ ...retiredTakesOver, epoch: 3 }),
+      having(),
+      newRun(undefined, "u1"),
+    ],
+    [
+      "its run is not over",
+      offer({ ...retiredTakesOver, epoch: 3, revision: "c" }),
+      having({ run: running }),
+      newRun("run-a", "u1"),
+    ],
+    [
+      "the generation counts for nothing",
+      offer({ ...retiredTakesOver, epoch: 3, generation: 1, declared: 1 }),
+      having(),
+      newRun(undefined, "u1"),
+    ],
+    [
+      "the row's own uid was retired, because its resource was deleted",
+      offer({ epoch: 3, takesOver: "u1" }),
+      having({}, ["u0", "u1"]),
+      newRun(),
+    ],
+  ],
+  "uid retired": [
+    ["it says nothing more", offer({ uid: "u0" }), having(), superseded],
+    ["it takes over in the row's epoch", offer(retiredTakesOver), having(), superseded],
+    ["its epoch is above the row's", offer({ uid: "u0", epoch: 3 }), having(), superseded],
+    [
+      "its epoch is above the row's, and it takes over another uid",
+      offer({ uid: "u0", epoch: 3, takesOver: "u7" }),
+      having(),
+      superseded,
+    ],
+    ["there is no row", offer(), noRow("u1"), superseded],
+    ["there is no row, and its epoch is high", offer({ takesOver: "u1" }), noRow("u1"), superseded],
+    ["it is the row's own, which was deleted", offer(), having({}, ["u1"]), superseded],
+    [
+      "it is older than the ledger",
+      offer({ ledgerSince: "2026-12-01T00:00:00.000Z" }),
+      noRow("u1"),
+      superseded,
+    ],
+  ],
+  "same uid, same what": [
+    ["at a higher generation", offer({ generation: 9 }), having(), known],
+    ["at a lower generation", offer({ generation: 2, declared: 1 }), having(), known],
+    ["in a lower epoch", offer({ epoch: 1 }), having(), known],
+    ["in a higher epoch", offer({ epoch: 3, generation: 1, declared: 1 }), having(), known],
+    ["it waits", offer(), having({ run: waiting }), known],
+    ["it never started and never will", offer(), having({ run: neverStarted }), known],
+    ["with the same rerun", offer({ rerun: "r1" }), having({ run: again }), known],
+    [
+      "with the same rerun, at a lower generation",
+      offer({ rerun: "r1", generation: 2, declared: 1 }),
+      having({ run: again }),
+      known,
+    ],
+    ["its rerun was cleared", offer(), having({ run: again }), known],
+    [
+      "its rerun is empty, at the row's generation",
+      offer({ generation: 5, declared: 1 }),
+      having({ run: again }),
+      known,
+    ],
+    [
+      "its rerun was cleared in a higher epoch",
+      offer({ epoch: 3, generation: 3, declared: 3 }),
+      having({ run: again }),
+      known,
+    ],
+  ],
+  "same uid, other what, not after the row's": [
+    ["declared before", offer({ revision: "c", declared: 4 }), having(), nodeIsAhead],
+    [
+      "declared at the same generation",
+      offer({ revision: "c", declared: 5 }),
+      having(),
+      nodeIsAhead,
+    ],
+    ["of a lower epoch", offer({ revision: "c", epoch: 1, declared: 6 }), having(), nodeIsAhead],
+    [
+      "with another rerun",
+      offer({ rerun: "r2", declared: 5 }),
+      having({ run: again }),
+      nodeIsAhead,
+    ],
+    [
+      "the state from before its rerun was set",
+      offer({ generation: 4, declared: 1 }),
+      having({ run: again }),
+      nodeIsAhead,
+    ],
+    [
+      "the state from before its rerun was set, of a lower epoch",
+      offer({ epoch: 1, generation: 9, declared: 1 }),
+      having({ run: again }),
+      nodeIsAhead,
+    ],
+  ],
+  "same uid, other what": [
+    ["the current run is over", offer({ revision: "c" }), having(), newRun()],
+    [
+      "the current run goes on",
+      offer({ revision: "c" }),
+      having({ run: running }),
+      newRun("run-a"),
+    ],
+    ["the current run waits", offer({ revision: "c" }), having({ run: waiting }), newRun("run-a")],
+    ["only its rerun is new", offer({ rerun: "r1" }), having(), newRun()],
+    ["its rerun is another", offer({ rerun: "r2" }), having({ run: again }), newRun()],
+    [
+      "of a higher epoch, at whatever generation",
+      offer({ revision: "c", epoch: 3, generation: 1, declared: 1 }),
+      having(),
+      newRun(),
+    ],
+    [
+      "it is what ran before the current run",
+      offer({ revision: "b" }),
+      having({ lastRan: earlier }),
+      newRun(),
+    ],
+  ],
+  "other uid, not naming the row's uid as the one it takes over": [
+    ["it takes nothing over", offer({ uid: "u2" }), having(), takeoverNeeded],
+    ["it takes over a third uid", takeover({ takesOver: "u0" }), having(), takeoverNeeded],
+    ["even in a higher epoch", offer({ uid: "u2", epoch: 3 }), having(), takeoverNeeded],
+    ["the row's resource was deleted", offer({ uid: "u2" }), having({}, ["u1"]), takeoverNeeded],
+  ],
+  "other uid, taking over, same what as a row that started or may have": [
+    ["it ran", takeover(), having(), adopts("run-a")],
+    ["it runs", takeover(), having({ run: running }), adopts("run-a")],
+    ["it waits", takeover(), having({ run: waiting, lastRan: earlier }), adopts("run-a")],
+    ["the row's resource was deleted", takeover(), having({}, ["u0", "u1"]), adopts("run-a")],
+    ["its rerun is the same", takeover({ rerun: "r1" }), having({ run: again }), adopts("run-a")],
+    ["it has no rerun any more", takeover(), having({ run: again }), adopts("run-a")],
+  ],
+  "other uid, taking over, same what as lastRan": [
+    [
+      "before a run that never started",
+      takeover({ revision: "b" }),
+      having({ run: neverStarted, lastRan: earlier }),
+      adopts("run-b"),
+    ],
+    [
+      "before a run that waits",
+      takeover({ revision: "b" }),
+      having({ run: waiting, lastRan: earlier }),
+      adopts("run-b", "run-a"),
+    ],
+    [
+      "it has no rerun any more",
+      takeover({ revision: "b" }),
+      having({ run: waiting, lastRan: earlierAgain }),
+      adopts("run-b", "run-a"),
+    ],
+    [
+      "an empty rerun would match a run that waits as well",
+      takeover(),
+      having({ run: { ...waiting, rerun: "r1" }, lastRan: { ...ended, runID: "run-0" } }),
+      adopts("run-0", "run-a"),
+    ],
+    [
+      "but not when the rerun of the run that waits is asked for",
+      takeover({ rerun: "r1" }),
+      having({ run: { ...waiting, rerun: "r1" }, lastRan: { ...ended, runID: "run-0" } }),
+      adopts("run-a"),
+    ],
+  ],
+  "other uid, taking over": [
+    [
+      "it is the current run, which never started",
+      takeover(),
+      having({ run: neverStarted }),
+      newRun(undefined, "u1"),
+    ],
+    [
+      "it is what ran before a run that goes on",
+      takeover({ revision: "b" }),
+      having({ run: running, lastRan: earlier }),
+      newRun("run-a", "u1"),
+    ],
+    [
+      "it is what ran before the run that ran last",
+      takeover({ revision: "b" }),
+      having({ lastRan: earlier }),
+      newRun(undefined, "u1"),
+    ],
+    [
+      "it is something else, while a run waits",
+      takeover({ revision: "c" }),
+      having({ run: waiting }),
+      newRun("run-a", "u1"),
+    ],
+    ["it has a rerun", takeover({ rerun: "r1" }), having(), newRun(undefined, "u1")],
+    [
+      "it has a rerun that neither has",
+      takeover({ revision: "b", rerun: "r2" }),
+      having({ run: neverStarted, lastRan: earlierAgain }),
+      newRun(undefined, "u1"),
+    ],
+  ],
+  "no row, requested before this ledger existed, and this is not the node's first": [
+    ["long before", offer({ ledgerSince: "2026-11-24T07:00:00.000Z" }), noRow(), ledgerLost],
+    ["just before", offer({ ledgerSince: "2026-11-24T06:00:00.001Z" }), noRow(), ledgerLost],
+    ["at that moment", offer({ ledgerSince: offer().requestedAt }), noRow(), ledgerLost],
+    [
+      "although it takes over",
+      takeover({ ledgerSince: "2026-11-24T07:00:00.000Z" }),
+      noRow("u0"),
+      ledgerLost,
+    ],
+  ],
+  "no row": [
+    ["it is the node's first ledger", offer(), noRow(), newRun()],
+    ["requested later", offer({ ledgerSince: "2026-11-24T05:00:00.000Z" }), noRow(), newRun()],
+    ["another uid was retired", offer(), noRow("u0"), newRun()],
+    ["it takes over a uid that never came here", takeover(), noRow("u0"), newRun()],
+  ],
+};
 
-const cases: Case[] = [
-  { name: "nothing is known of this name", offer: offer(), row: undefined, want: newRun },
-  {
-    name: "nothing is known of this name and it takes over a uid that never came here",
-    offer: offer({ takesOver: "u9" }),
-    row: undefined,
-    want: newRun,
-  },
-  {
-    name: "the uid was retired",
-    offer: offer({ uid: "u0" }),
-    row: row(),
-    want: { kind: "superseded" },
-  },
-  {
-    name: "the uid was retired, even if it says that it takes over",
-    offer: offer({ uid: "u0", takesOver: "u1", revision: "c" }),
-    row: row(),
-    want: { kind: "superseded" },
-  },
-  {
-    name: "it is the current run at a higher generation",
-    offer: offer({ generation: 9 }),
-    row: row(),
-    want: { kind: "known", generation: 9 },
-  },
-  {
-    name: "it is the current run at a lower generation",
-    offer: offer({ generation: 2, declared: 1 }),
-    row: row(),
-    want: { kind: "known", generation: 5 },
-  },
-  {
-    name: "it is the current run, which never started and never will",
-    offer: offer(),
-    row: row({ run: neverStarted }),
-    want: { kind: "known", generation: 6 },
-  },
-  {
-    name: "it was declared before the generation that the row has",
-    offer: offer({ revision: "c", declared: 4 }),
-    row: row(),
-    want: { kind: "nodeIsAhead" },
-  },
-  {
-    name: "it was declared at the very generation that the row has",
-    offer: offer({ revision: "c", declared: 5 }),
-    row: row(),
-    want: { kind: "nodeIsAhead" },
-  },
-  {
-    name: "it is a later revision of a resource whose run is over",
-    offer: offer({ revision: "c" }),
-    row: row(),
-    want: newRun,
-  },
-  {
-    name: "it is a later revision of a resource whose run is not over",
-    offer: offer({ revision: "c" }),
-    row: row({ run: waiting }),
-    want: { kind: "newRun", ends: "run-a", retires: undefined },
-  },
-  {
-    name: "it is what ran before the current run, of the same resource",
-    offer: offer({ revision: "b" }),
-    row: row({ lastRan: earlier }),
-    want: newRun,
-  },
-  {
-    name: "it is of another uid that takes nothing over",
-    offer: offer({ uid: "u2" }),
-    row: row(),
-    want: { kind: "takeoverNeeded" },
-  },
-  {
-    name: "it is of another uid that takes over a third one",
-    offer: offer({ uid: "u2", takesOver: "u0" }),
-    row: row(),
-    want: { kind: "takeoverNeeded" },
-  },
-  {
-    name: "it takes over and is what ran",
-    offer: offer({ uid: "u2", takesOver: "u1" }),
-    row: row(),
-    want: { kind: "adopt", runID: "run-a", ends: undefined, retires: "u1" },
-  },
-  {
-    name: "it takes over and is what runs",
-    offer: offer({ uid: "u2", takesOver: "u1" }),
-    row: row({ run: running }),
-    want: { kind: "adopt", runID: "run-a", ends: undefined, retires: "u1" },
-  },
-  {
-    name: "it takes over and is what waits",
-    offer: offer({ uid: "u2", takesOver: "u1" }),
-    row: row({ run: waiting, lastRan: earlier }),
-    want: { kind: "adopt", runID: "run-a", ends: undefined, retires: "u1" },
-  },
-  {
-    name: "it takes over and is what ran last, before a run that waits",
-    offer: offer({ uid: "u2", takesOver: "u1", revision: "b" }),
-    row: row({ run: waiting, lastRan: earlier }),
-    want: { kind: "adopt", runID: "run-b", ends: "run-a", retires: "u1" },
-  },
-  {
-    name: "it takes over and is what ran before a run that goes on",
-    offer: offer({ uid: "u2", takesOver: "u1", revision: "b" }),
-    row: row({ run: running, lastRan: earlier }),
-    want: { kind: "newRun", ends: "run-a", retires: "u1" },
-  },
-  {
-    name: "it takes over and is the current run, which never started",
-    offer: offer({ uid: "u2", takesOver: "u1" }),
-    row: row({ run: neverStarted }),
-    want: { kind: "newRun", ends: undefined, retires: "u1" },
-  },
-  {
-    name: "it takes over and is what ran last, before a run that never started",
-    offer: offer({ uid: "u2", takesOver: "u1", revision: "b" }),
-    row: row({ run: neverStarted, lastRan: earlier }),
-    want: { kind: "adopt", runID: "run-b", ends: undefined, retires: "u1" },
-  },
-  {
-    name: "it takes over and is what ran before the run that ran last",
-    offer: offer({ uid: "u2", takesOver: "u1", revision: "b" }),
-    row: row({ lastRan: earlier }),
-    want: { kind: "newRun", ends: undefined, retires: "u1" },
-  },
-  {
-    name: "it takes over and is something else, while a run is not over",
-    offer: offer({ uid: "u2", takesOver: "u1", revision: "c" }),
-    row: row({ run: waiting }),
-    want: { kind: "newRun", ends: "run-a", retires: "u1" },
-  },
-];
-
-describe("the decision when", () => {
-  test.each(cases)("$name", (given) => {
-    expect(decide(given.offer, given.row)).toEqual(given.want);
+describe.each(Object.entries(table))("%s:", (_, cases) => {
+  test.each(cases)("%s", (_name, offered, history, want) => {
+    expect(decide(offered, history)).toEqual(want);
   });
 });
 
-/** One thing that happens to a node: a command comes, or one of its runs goes a step further. */
-type Step =
-  | { readonly kind: "offer"; readonly offer: Command }
-  | { readonly kind: "start"; readonly pick: number }
-  | { readonly kind: "finish"; readonly pick: number; readonly started: RunResult["started"] };
-
-const UIDS = [1, 2, 3, 4].map((digit) => `aaaaaaaa-0000-4000-8000-00000000000${digit}`);
-const uid = fc.constantFrom(...UIDS);
-const offers = fc
-  .record({
-    uid,
-    takesOver: fc.option(uid, { nil: undefined }),
-    mark: fc.constantFrom("a", "b", "c"),
-    declared: fc.integer({ min: 1, max: 4 }),
-    later: fc.integer({ min: 0, max: 2 }),
-  })
-  .map(({ takesOver, mark, declared, later, ...rest }) =>
-    command({
-      ...rest,
-      declared,
-      generation: declared + later,
-      revision: revision(mark),
-      ...(takesOver === undefined ? {} : { takesOver }),
-    }),
-  );
-const steps: fc.Arbitrary<Step> = fc.oneof(
-  { weight: 3, arbitrary: offers.map((made) => ({ kind: "offer" as const, offer: made })) },
-  {
-    weight: 2,
-    arbitrary: fc.record({ kind: fc.constant("start" as const), pick: fc.nat(50) }),
-  },
-  {
-    weight: 2,
-    arbitrary: fc.record({
-      kind: fc.constant("finish" as const),
-      pick: fc.nat(50),
-      started: fc.constantFrom("True", "False", "Unknown"),
-    }),
-  },
-);
-
-const NOW = "2026-11-24T06:00:00.000Z";
-
-/** A node that does what the ledger says, and notes what it starts. */
-class Node {
-  readonly #tables: LedgerTables;
-  readonly #name: string;
-  readonly #accepted: string[] = [];
-  readonly #retired = new Set<string>();
-  readonly #started = new Set<string>();
-  #lastStarted: string | undefined;
-
-  constructor(tables: LedgerTables, name: string) {
-    this.#tables = tables;
-    this.#name = name;
+test("a ledger's age matters only where there is no row", () => {
+  const ledgerSince = "2026-12-01T00:00:00.000Z";
+  const others = Object.values(table)
+    .flat()
+    .filter(([, , { row }]) => row !== undefined);
+  for (const [name, offered, history, want] of others) {
+    expect(decide({ ...offered, ledgerSince }, history), name).toEqual(want);
   }
-
-  do(step: Step): void {
-    if (step.kind === "offer") this.#take({ ...step.offer, name: this.#name });
-    else if (step.kind === "start") this.#start(pickFrom(this.#accepted, step.pick));
-    else this.#finish(pickFrom(this.#accepted, step.pick), step.started);
-  }
-
-  #take(offered: Command): void {
-    const before = this.#tables.row("default", this.#name);
-    const taken = takeCommand(this.#tables, {
-      command: offered,
-      runID: randomUUID(),
-      at: NOW,
-      rejection: undefined,
-    });
-    const after = this.#tables.row("default", this.#name);
-    if (before !== undefined && after !== undefined && before.uid !== after.uid) {
-      this.#retired.add(before.uid);
-      // What ran last does not run again because its resource was created again.
-      if (this.#lastStarted === offered.revision) expect(taken.starts).toBeUndefined();
-    }
-    if (taken.starts !== undefined) this.#accepted.push(taken.starts);
-    if (taken.ends !== undefined) this.#finish(taken.ends, "True");
-  }
-
-  #start(runID: string | undefined): void {
-    if (runID === undefined || this.#tables.openRun(runID)?.state !== "Accepted") return;
-    const { uid: owner, revision: what, declared } = this.#tables.report(runID);
-    const run = `${owner} ${what} ${declared}`;
-    expect(this.#started).not.toContain(run);
-    expect(this.#retired).not.toContain(owner);
-    this.#started.add(run);
-    this.#lastStarted = what;
-    this.#tables.markStarting(runID, UIDS[0] ?? "");
-    this.#tables.markRunning(runID, NOW);
-  }
-
-  #finish(runID: string | undefined, started: RunResult["started"]): void {
-    if (runID === undefined) return;
-    const state = this.#tables.openRun(runID)?.state;
-    if (state === undefined) return;
-    const outcome = state === "Accepted" ? "Expired" : "Failed";
-    const truth = state === "Accepted" ? "False" : started === "False" ? "True" : started;
-    const result = {
-      outcome,
-      started: truth,
-      finishedAt: NOW,
-      reason: "Made",
-      message: "",
-    } as const;
-    this.#tables.finish(runID, result);
-  }
-}
-
-function pickFrom(runs: readonly string[], pick: number): string | undefined {
-  return runs[pick % Math.max(1, runs.length)];
-}
-
-describe("what ran last is remembered over", () => {
-  const db = openLedgerFile(":memory:", randomUUID);
-  const tables = new LedgerTables(db);
-  afterAll(() => db.close());
-  const [first = "", second = "", third = ""] = UIDS;
-
-  /** Takes a command, and gives the run that is current then. */
-  function take(name: string, mark: string, overrides: Partial<Command> = {}): string {
-    const offered = command({ name, uid: first, revision: revision(mark), ...overrides });
-    const taking = { command: offered, runID: randomUUID(), at: NOW, rejection: undefined };
-    takeCommand(tables, taking);
-    return tables.row("default", name)?.run.runID ?? "";
-  }
-
-  function end(runID: string, started: RunResult["started"]): void {
-    const outcome = started === "False" ? "Expired" : "Failed";
-    tables.finish(runID, { outcome, started, finishedAt: NOW, reason: "Made", message: "" });
-  }
-
-  test("any number of runs that never started", () => {
-    const ran = take("never", "a");
-    end(ran, "Unknown");
-    end(take("never", "b", { generation: 2, declared: 2 }), "False");
-    take("never", "c", { generation: 3, declared: 3 });
-    end(take("never", "d", { generation: 4, declared: 4 }), "False");
-    expect(take("never", "a", { uid: second, takesOver: first })).toBe(ran);
-    expect(tables.report(ran)).toMatchObject({ uid: second, adopted: true });
-  });
-
-  test("a run that waits, and changes its resource meanwhile", () => {
-    const ran = take("waits", "a");
-    end(ran, "True");
-    const later = take("waits", "b", { generation: 2, declared: 2 });
-    expect(take("waits", "b", { uid: second, takesOver: first })).toBe(later);
-    expect(take("waits", "a", { uid: third, takesOver: second })).toBe(ran);
-    const { result } = tables.report(later);
-    expect(result).toMatchObject({ outcome: "Cancelled", started: "False", reason: "Replaced" });
-  });
-});
-
-describe("whatever comes, in whatever order, however often", () => {
-  test("nothing is started twice, for a retired resource, or because it was created again", () => {
-    const db = openLedgerFile(":memory:", randomUUID);
-    const tables = new LedgerTables(db);
-    let nodes = 0;
-    fc.assert(
-      fc.property(fc.array(steps, { minLength: 1, maxLength: 40 }), (sequence) => {
-        nodes += 1;
-        const node = new Node(tables, `task-${nodes}`);
-        for (const step of sequence) node.do(step);
-      }),
-      { numRuns: 300 },
-    );
-    db.close();
-  });
 });

@@ -17,6 +17,7 @@ const hello: Hello = {
   sessionID: CLUSTER_ID,
   bootID: CLUSTER_ID,
   ledgerID: CLUSTER_ID,
+  ledgerCounter: 0,
   agentVersion: "1",
   protocol: { min: 1, max: 1 },
   methods: [],

@@ -45,6 +45,22 @@ test("errors of the agent are published, at most 10 a minute", async () => {
   expect(bus.published).toHaveLength(11);
 });
 
+test("what ends the agent is published whatever was before it", () => {
+  const bus = new ScriptedBus();
+  const events = new ErrorEvents({
+    node: "ship1",
+    namespace: "default",
+    bus,
+    clock: new FakeClock(),
+  });
+  const thrown = new Error("the ledger does not commit");
+  for (let index = 0; index < 10; index += 1) {
+    events.publish({ process: "outbox", severity: "warning", thrown });
+  }
+  events.publish({ process: "ledger", severity: "fatal", thrown });
+  expect(bus.published).toHaveLength(11);
+});
+
 test("an error of a method tells where it was thrown, and nothing of what was thrown", () => {
   const thrown = new TypeError("cannot do --password=hunter2\n    with that");
   const error = new MethodError("exec", "some-run", thrown);

@@ -6,6 +6,8 @@ import {
   endOfExit,
   REPLACED,
   timedOut,
+  unstarted,
+  withoutFurtherAttempt,
   type EndCause,
   type Exit,
 } from "../../../src/agent/run-end.ts";
@@ -143,4 +145,9 @@ test.each([
 ] as const)("a run found $state from boot $bootID was interrupted", ({ state, bootID, want }) => {
   const found = { state, bootID, startedAt: undefined };
   expect(interruption(found, "boot")).toMatchObject({ outcome: "Interrupted", ...want });
+});
+
+test("the reason why there is no further attempt fits into a message, however long that is", () => {
+  const end = { ...unstarted(REPLACED), message: "x".repeat(1_024) };
+  expect(withoutFurtherAttempt(end, "of that").message).toHaveLength(1_024);
 });

@@ -1,37 +1,50 @@
 import { randomUUID } from "node:crypto";
-import { afterEach, beforeEach, expect, test } from "vitest";
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { ControllerClock } from "../../../src/agent/controller-clock.ts";
+import type { OpenRun } from "../../../src/agent/ledger-run.ts";
 import { Ledger } from "../../../src/agent/ledger.ts";
 import type { Method } from "../../../src/agent/methods/method.ts";
-import { AGENT_STOPPED } from "../../../src/agent/run-end.ts";
+import { REPLACED, type RunEnd } from "../../../src/agent/run-end.ts";
 import { RunExecutor } from "../../../src/agent/run-executor.ts";
+import { RunRecorder } from "../../../src/agent/run-recorder.ts";
+import { RunSpool } from "../../../src/agent/run-spool.ts";
+import type { AgentStep } from "../../../src/agent/steps.ts";
 import { FakeClock } from "../../support/fake-clock.ts";
+import { RecordingLogger } from "../../support/recording-logger.ts";
 import { CLUSTER_ID, command, type Offer } from "./controller-side.ts";
 
 const TIME = "2026-11-24T06:00:00.000Z";
+const RETRY = { retry: { limit: 1, backoffMs: 2_000, maxBackoffMs: 60_000 } };
+const SUCCESS: RunEnd = { outcome: "Succeeded", started: "True", reason: "Completed", message: "" };
+const FAILURE: RunEnd = { outcome: "Failed", started: "True", reason: "NonZeroExit", message: "" };
 
 let ledger: Ledger;
+let clock: FakeClock;
 let executor: RunExecutor;
+let recorder: RunRecorder;
 let ran: string[];
 let due: string[];
+let waiting: [string, string | undefined][];
+let steps: AgentStep[];
+let ends: RunEnd[];
 
+/** Notes what it does and ends as the test says. */
 const noted: Method = {
   name: "noted",
   problem: () => undefined,
   run: async ({ work }) => {
     ran.push(work.stdin);
-    return { outcome: "Succeeded", started: "True", reason: "Completed", message: "" };
+    return ends.shift() ?? SUCCESS;
   },
 };
 
 beforeEach(() => {
-  ran = [];
-  due = [];
-  const clock = new FakeClock();
+  [ran, due, waiting, steps, ends] = [[], [], [], [], []];
+  clock = new FakeClock();
   const controllerClock = new ControllerClock(clock);
   controllerClock.set(Date.parse(TIME));
   ledger = Ledger.open(":memory:", randomUUID);
-  executor = new RunExecutor({
+  const common = {
     node: "ship1",
     bootID: CLUSTER_ID,
     agentVersion: "1",
@@ -41,8 +54,16 @@ beforeEach(() => {
     ledger,
     clock,
     controllerClock,
-    onResult: (runID) => due.push(runID),
-  });
+    random: () => 1,
+    logger: new RecordingLogger(),
+    spool: new RunSpool("/no/such/folder"),
+    steps: { reached: (step: AgentStep) => void steps.push(step) },
+    onResult: (runID: string) => void due.push(runID),
+    onWaiting: ({ runID }: { runID: string }, notBefore?: string) =>
+      void waiting.push([runID, notBefore]),
+  };
+  recorder = new RunRecorder(common);
+  executor = new RunExecutor({ ...common, recorder });
 });
 afterEach(() => {
   ledger.close();
@@ -58,6 +79,21 @@ async function accepted(offer: Offer = {}): Promise<string> {
   return runID;
 }
 
+/** A run that an attempt was committed to. */
+async function underWay(offer: Offer = {}): Promise<OpenRun> {
+  const runID = await accepted(offer);
+  return ledger.commit((tables) => {
+    tables.markStarting(runID, { bootID: CLUSTER_ID, startingAt: 0 });
+    return openRun(runID);
+  });
+}
+
+function openRun(runID: string): OpenRun {
+  const run = ledger.read.openRun(runID);
+  if (run === undefined) throw new Error("the run is over");
+  return run;
+}
+
 test("a run is done once, however often it is handed over", async () => {
   const runID = await accepted();
   await Promise.all([executor.execute(runID), executor.execute(runID)]);
@@ -68,25 +104,33 @@ test("a run is done once, however often it is handed over", async () => {
 
 test("a run that was withdrawn while it waited is not done", async () => {
   const runID = await accepted();
-  await ledger.commit((tables) =>
-    tables.finish(runID, {
-      outcome: "Cancelled",
-      started: "False",
-      finishedAt: TIME,
-      reason: "Replaced",
-      message: "",
-    }),
-  );
+  await ledger.commit((tables) => tables.withdraw(runID, REPLACED, TIME));
   await executor.execute(runID);
   expect(ran).toEqual([]);
 });
 
-test("after the stop nothing is started, and what waits stays accepted", async () => {
-  const runID = await accepted();
-  await executor.stop(AGENT_STOPPED);
+test("a run that an attempt was committed to before is not done by handing it over", async () => {
+  const { runID } = await underWay();
   await executor.execute(runID);
   expect(ran).toEqual([]);
-  expect(ledger.read.report(runID).state).toBe("Accepted");
+  expect(openRun(runID)).toMatchObject({ state: "Starting", attempts: 1 });
+});
+
+test("after the stop nothing is started, and what waits stays accepted", async () => {
+  const runID = await accepted();
+  executor.stop();
+  await executor.execute(runID);
+  expect(ran).toEqual([]);
+  expect(ledger.read.report(runID)).toMatchObject({ state: "Accepted", attempts: 0 });
+});
+
+test("what was committed to when the stop came is left to the next agent", async () => {
+  const runID = await accepted();
+  const executed = executor.execute(runID);
+  await ledger.commit(() => executor.stop());
+  await executed;
+  expect(ran).toEqual([]);
+  expect(openRun(runID)).toMatchObject({ state: "Starting", attempts: 1 });
 });
 
 test.each([
@@ -100,4 +144,84 @@ test.each([
   expect(ran).toEqual(starts ? [runID, other] : [runID]);
   const { result } = ledger.read.report(other);
   if (!starts) expect(result).toMatchObject({ outcome: "Expired", started: "False" });
+});
+
+describe("an attempt that failed", () => {
+  test("is followed by another, later, within the limit", async () => {
+    ends = [FAILURE, FAILURE];
+    const runID = await accepted({ terms: RETRY });
+    await executor.execute(runID);
+    expect(waiting).toEqual([[runID, "2026-11-24T06:00:02.000Z"]]);
+    expect(ledger.read.report(runID)).toMatchObject({ state: "Accepted", attempts: 1 });
+    await executor.execute(runID);
+    expect(waiting).toHaveLength(1);
+    expect(ran).toEqual([runID, runID]);
+    expect(due).toEqual([runID]);
+    expect(ledger.read.report(runID)).toMatchObject({
+      state: "Finished",
+      attempts: 2,
+      result: { outcome: "Failed" },
+    });
+  });
+
+  test("is how the run ended, if the start deadline passes before the next one", async () => {
+    ends = [{ ...FAILURE, exitCode: 3 }];
+    const terms = { ...RETRY, startBy: "2026-11-24T06:00:05.000Z" };
+    const runID = await accepted({ terms });
+    await executor.execute(runID);
+    await clock.advance(5_001);
+    await executor.execute(runID);
+    expect(ran).toEqual([runID]);
+    expect(due).toEqual([runID]);
+    expect(ledger.read.report(runID)).toMatchObject({
+      attempts: 1,
+      result: {
+        outcome: "Failed",
+        started: "True",
+        exitCode: 3,
+        finishedAt: TIME,
+        message: " No further attempt was made: its start deadline passed.",
+      },
+    });
+  });
+
+  test("has no other one if it was withdrawn meanwhile, and the run is over with what it came to", async () => {
+    const run = await underWay({ terms: RETRY });
+    await ledger.commit((tables) => tables.withdraw(run.runID, REPLACED, TIME));
+    await recorder.ended(run, { ...FAILURE, exitCode: 3 });
+    expect(waiting).toEqual([]);
+    expect(due).toEqual([run.runID]);
+    expect(ledger.read.report(run.runID).result).toMatchObject({
+      outcome: "Cancelled",
+      started: "True",
+      exitCode: 3,
+    });
+  });
+});
+
+test("an attempt that was not made does not count, and the run waits again", async () => {
+  const run = await underWay();
+  await recorder.neverStarted(run);
+  expect(waiting).toEqual([[run.runID, undefined]]);
+  expect(ledger.read.report(run.runID)).toMatchObject({ state: "Accepted", attempts: 0 });
+});
+
+test("what an earlier agent left in another boot is not taken up", async () => {
+  const runID = await accepted();
+  const bootID = randomUUID();
+  await ledger.commit((tables) => tables.markStarting(runID, { bootID, startingAt: 0 }));
+  await executor.reattach(runID);
+  expect(steps).toEqual([]);
+  expect(openRun(runID).state).toBe("Starting");
+});
+
+test("the steps of a run are told in their order", async () => {
+  ends = [FAILURE];
+  const runID = await accepted({ terms: RETRY });
+  await executor.execute(runID);
+  const start = ["starting.committing", "starting.committed", "exit.noticed"];
+  expect(steps).toEqual([...start, "retry.committing", "retry.committed", "spool.removed"]);
+  steps.length = 0;
+  await executor.execute(runID);
+  expect(steps).toEqual([...start, "result.committing", "result.committed", "spool.removed"]);
 });

@@ -160,7 +160,18 @@ describe("the schema of EdgeCommand", () => {
     [["env", "items", "properties", "value"], ""],
     [["stdin"], ""],
     [["workingDir"], "/"],
+    [["rerun"], ""],
     [["timeout"], "5m"],
+    [["offlinePolicy"], "Wait"],
+    [["retry"], { limit: 0, backoff: "10s", maxBackoff: "10m" }],
+    [["retry", "properties", "limit"], 0],
+    [["retry", "properties", "backoff"], "10s"],
+    [["retry", "properties", "maxBackoff"], "10m"],
+    [["idempotent"], false],
+    [["readyWhen"], "Succeeded"],
+    [["suspend"], false],
+    [["cancel"], false],
+    [["ttlAfterFinished"], undefined],
     [["successExitCodes"], [0]],
     [["output"], { inlineBytes: 4096 }],
     [["output", "properties", "inlineBytes"], 4096],
@@ -173,6 +184,13 @@ describe("the schema of EdgeCommand", () => {
 
   test("requires a node and a method and nothing else", () => {
     expect(at(spec, "required")).toEqual(["nodeName", "method"]);
+  });
+
+  test("has for a run of before reruns and epochs what it was: no rerun, epoch 0", () => {
+    const status = at(rootOf(crd), "properties", "status", "properties");
+    expect(at(status, "run", "properties", "rerun", "default")).toBe("");
+    expect(at(status, "run", "properties", "epoch", "default")).toBe(0);
+    expect(at(status, "history", "items", "properties", "rerun", "default")).toBe("");
   });
 
   test("starts in the phase Pending", () => {

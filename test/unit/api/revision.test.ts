@@ -138,7 +138,15 @@ function keysOf(): (keyof RevisionInput)[] {
 /** The fields that say how something is run, not what. */
 function otherFields(): [string, Partial<EdgeCommandSpec>[]][] {
   return [
+    ["rerun", [{ rerun: "1" }, { rerun: "2026-11-24" }]],
     ["timeout", [{ timeout: "1s" }, { timeout: "24h" }]],
+    ["offlinePolicy", [{ offlinePolicy: "Skip" }, { offlinePolicy: "Fail" }]],
+    ["retry", [{ retry: { limit: 3, backoff: "1s", maxBackoff: "1m" } }]],
+    ["idempotent", [{ idempotent: true }]],
+    ["readyWhen", [{ readyWhen: "Accepted" }, { readyWhen: "Declared" }]],
+    ["suspend", [{ suspend: true }]],
+    ["cancel", [{ cancel: true }]],
+    ["ttlAfterFinished", [{ ttlAfterFinished: "1h" }]],
     ["startDeadline", [{ startDeadline: "1s" }]],
     ["successExitCodes", [{ successExitCodes: [0, 3] }, { successExitCodes: [1] }]],
     ["output", [{ output: { inlineBytes: 0 } }]],

@@ -19,6 +19,8 @@ describe("the agent's options", () => {
         dataDir: "/var/lib/steward",
         helloIntervalMs: 30_000,
         killGracePeriodMs: 5_000,
+        maxRunningCommands: 4,
+        maxOutput: 268_435_456,
         logLevel: "info",
       },
     });
@@ -39,6 +41,20 @@ describe("the agent's options", () => {
       text: expect.stringContaining('--data-dir: got "data", expected an absolute path\n'),
     });
   });
+
+  test("take a whole number of commands to run at once", () => {
+    const given = agent("--node=a", "--max-running-commands=16");
+    expect(given).toMatchObject({ options: { maxRunningCommands: 16 } });
+  });
+
+  test.each(["0", "257", "1.5", "-1", "many", ""])(
+    "refuse %j commands to run at once",
+    (number) => {
+      expect(agent("--node=a", `--max-running-commands=${number}`)).toMatchObject({
+        text: expect.stringContaining("expected a whole number from 1 to 256\n"),
+      });
+    },
+  );
 });
 
 describe("the controller's options", () => {
@@ -53,6 +69,18 @@ describe("the controller's options", () => {
         logLevel: "info",
       },
     });
+  });
+
+  test("take the uid of a cluster, and nothing that is none", () => {
+    const id = "1b4e28ba-2fa1-41d2-883f-0016d3cca427";
+    expect(controller("--cluster-id", id)).toMatchObject({ options: { clusterId: id } });
+    expect(controller()).toMatchObject({ options: { clusterId: undefined } });
+    for (const wrong of ["prod", id.toUpperCase(), `${id}0`, `{${id}}`]) {
+      expect(controller("--cluster-id", wrong)).toMatchObject({
+        kind: "error",
+        text: expect.stringContaining("--cluster-id: got"),
+      });
+    }
   });
 
   test("keep the secrets of broker URLs, and do not show them", () => {

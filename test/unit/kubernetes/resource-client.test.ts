@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import { apiErrorFromResponse, apiErrorFromStatus } from "../../../src/kubernetes/api-error.ts";
 import { createResourceClient } from "../../../src/kubernetes/resource-client.ts";
-import { WIDGETS, type Widget } from "./fakes.ts";
+import { widget, WIDGETS, type Widget } from "./fakes.ts";
 
 const details = { name: "w", group: "test.steward.dev", kind: "widgets" };
 
@@ -49,4 +49,25 @@ async function answerOk(): Promise<{ status: number; body: unknown }> {
 test("an answer without an identity is an error, not an object", async () => {
   const client = createResourceClient<Widget>({ request: answerOk }, WIDGETS);
   await expect(client.get("ns", "w")).rejects.toThrow("no Widget");
+});
+
+test("a status is written, and an object deleted, in exactly the version that was read", async () => {
+  const bodies: unknown[] = [];
+  const object = widget("w", 7);
+  const client = createResourceClient<Widget>(
+    {
+      request: async ({ body }) => {
+        bodies.push(body);
+        return { status: 200, body: object };
+      },
+    },
+    WIDGETS,
+  );
+  await client.updateStatus(object, {});
+  await client.delete(object);
+  const { namespace, name, uid, resourceVersion } = object.metadata;
+  expect(bodies).toEqual([
+    expect.objectContaining({ metadata: { namespace, name, uid, resourceVersion } }),
+    expect.objectContaining({ preconditions: { uid, resourceVersion } }),
+  ]);
 });

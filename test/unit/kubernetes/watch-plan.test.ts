@@ -23,7 +23,7 @@ function ended(
   kind: Exclude<Ended["ending"]["kind"], "throttled">,
   more: Partial<Ended> = {},
 ): Ended {
-  return { ending: { kind }, lastedMs: 10_000, received: 5, resourceVersion: "9", ...more };
+  return { ending: { kind }, lastedMs: 9_999, received: 5, resourceVersion: "9", ...more };
 }
 
 function throttled(retryAfterMs: number): Ended {
@@ -107,7 +107,7 @@ const rows: readonly Row[] = [
     failures: 1,
   },
   {
-    name: "a clean end keeps the count of failures until two minutes have passed",
+    name: "a clean end keeps the count of failures until the server has proved healthy",
     given: troubled,
     after: ended("closed"),
     want: resumed,
@@ -142,6 +142,22 @@ const rows: readonly Row[] = [
     name: "a server that asks for less than the back-off gets the back-off",
     given: troubled,
     after: throttled(1_000),
+    want: resumed,
+    delayMs: 6_400,
+    failures: 4,
+  },
+  {
+    name: "a watch that told something for ten seconds starts the back-off anew",
+    given: { ...watching, failures: 6 },
+    after: ended("failed", { lastedMs: 10_000 }),
+    want: resumed,
+    delayMs: 800,
+    failures: 1,
+  },
+  {
+    name: "a watch that was silent for as long does not",
+    given: { ...watching, failures: 3 },
+    after: ended("failed", { lastedMs: 10_000, received: 0 }),
     want: resumed,
     delayMs: 6_400,
     failures: 4,

@@ -8,6 +8,7 @@ import {
   eventsOfAllNodes,
   eventSubject,
   helloRequestSubject,
+  withdrawalSubject,
   isReplyTo,
   nodeInbox,
   parseSubject,
@@ -47,6 +48,7 @@ describe("subjects", () => {
   test.each([
     [commandSubject("ship1", "shellcommand"), "ship1.command.shellcommand"],
     [helloRequestSubject("ship1"), "ship1.command.hello"],
+    [withdrawalSubject("ship1"), "ship1.command.cancel"],
     [commandsOfNode("ship1"), "ship1.command.*"],
     [eventSubject("ship1", "hello"), "ship1.event.hello"],
     [eventSubject("ship1", "result"), "ship1.event.result"],
@@ -60,6 +62,7 @@ describe("subjects", () => {
   test.each([
     ["commandSubject", (node: string) => commandSubject(node, "exec")],
     ["helloRequestSubject", helloRequestSubject],
+    ["withdrawalSubject", withdrawalSubject],
     ["commandsOfNode", commandsOfNode],
     ["eventSubject", (node: string) => eventSubject(node, "hello")],
     ["nodeInbox", nodeInbox],

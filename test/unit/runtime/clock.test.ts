@@ -1,6 +1,6 @@
 import { getEventListeners } from "node:events";
 import { describe, expect, test } from "vitest";
-import { systemClock } from "../../../src/runtime/clock.ts";
+import { steadyClock, systemClock } from "../../../src/runtime/clock.ts";
 import { FakeClock } from "../../support/fake-clock.ts";
 
 const AGES = 1e12;
@@ -30,6 +30,38 @@ describe("the system clock", () => {
   test("never goes backwards on its monotonic side", () => {
     const before = systemClock.monotonic();
     expect(systemClock.monotonic()).toBeGreaterThanOrEqual(before);
+  });
+});
+
+describe("a steady clock", () => {
+  const start = Date.parse("2026-11-24T06:00:00Z");
+  const HOUR = 3_600_000;
+
+  test("starts at the wall time and goes on with the time that passes, not with the wall clock", async () => {
+    const base = new FakeClock(start);
+    await base.advance(500);
+    const clock = steadyClock(base);
+    expect(clock.now()).toBe(start + 500);
+    for (const jump of [HOUR, -5 * HOUR]) {
+      base.shiftWallClock(jump);
+      await base.advance(100);
+    }
+    expect(clock.now()).toBe(start + 700);
+    expect(clock.monotonic()).toBe(base.monotonic());
+  });
+
+  test.each([
+    ["within the other's range", 0, 0],
+    ["within the tolerance before it", -2_000, 0],
+    ["within the tolerance after it", 3_000, 0],
+    ["further behind", -2_001, 2_501],
+    ["further ahead", 3_001, -2_501],
+    ["hours ahead", 3 * HOUR, 500 - 3 * HOUR],
+  ])("that is %s agrees with another clock", (_, off, jump) => {
+    const clock = steadyClock(new FakeClock(start + off));
+    const jumped = clock.agreeWith({ earliest: start, latest: start + 1_000 }, 2_000);
+    expect(jumped).toBe(jump);
+    expect(clock.now()).toBe(start + off + jump);
   });
 });
 

@@ -1,6 +1,6 @@
 import * as fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { PHASES } from "../../../src/api/v1alpha1/edgecommand.ts";
+import { PHASES } from "../../../src/api/v1alpha1/edgecommand-status.ts";
 import { createMetrics, type Metrics } from "../../../src/telemetry/metrics.ts";
 import { FakeClock } from "../../support/fake-clock.ts";
 import { Exposition } from "./exposition.ts";

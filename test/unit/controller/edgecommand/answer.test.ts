@@ -2,16 +2,18 @@ import { describe, expect, test } from "vitest";
 
 import { afterOffer, type OfferOutcome } from "../../../../src/controller/edgecommand/answer.ts";
 import { NEW_EXCHANGE } from "../../../../src/controller/edgecommand/observe.ts";
-import { edgeCommand, OTHER_UID, runReport } from "../../../support/builders.ts";
+import { edgeCommand, OTHER_UID, runReport, SESSION_ID } from "../../../support/builders.ts";
 
 const command = edgeCommand();
 const context = {
   exchange: { ...NEW_EXCHANGE, tries: 1, inFlight: true },
+  message: "command",
+  sessionID: SESSION_ID,
   readLive: true,
   monotonic: 50_000,
   random: () => 1,
-};
-const row = { uid: OTHER_UID, generation: 7 };
+} as const;
+const row = { uid: OTHER_UID, epoch: 0, generation: 7 };
 
 describe("an offer that came to nothing is made again after a back-off", () => {
   test.each([
@@ -23,6 +25,8 @@ describe("an offer that came to nothing is made again after a back-off", () => {
       { kind: "answered", ack: { answer: "refused", reason: "NotReady", message: "starting" } },
       "NodeBusy",
     ],
+    [{ kind: "answered", ack: { answer: "refused", reason: "Busy", message: "full" } }, "NodeBusy"],
+    [{ kind: "answered", ack: { answer: "absent" } }, "MalformedAck"],
     [
       { kind: "answered", ack: { answer: "refused", reason: "Stale", message: "old" } },
       "RefusedStale",
@@ -55,29 +59,78 @@ test("a run that has ended is handed on like a result", () => {
   );
 });
 
-test("a run that goes on is remembered, and as confirmed when it was asked for again", () => {
+describe("a run that goes on", () => {
   const run = runReport(command, { state: "Accepted" });
-  const first = afterOffer({ kind: "answered", ack: { answer: "accepted", run } }, context);
-  expect(first.exchange).toEqual({ report: run, confirmed: false, isStale: false });
-  const again = { ...context, exchange: { ...context.exchange, report: run } };
-  const second = afterOffer({ kind: "answered", ack: { answer: "known", run } }, again);
-  expect(second.exchange).toEqual({ report: run, confirmed: true, isStale: false });
+  const accepted = { kind: "answered", ack: { answer: "accepted", run } } as const;
+
+  test("is remembered, and as confirmed when it was asked for again", () => {
+    const first = afterOffer(accepted, context);
+    expect(first.exchange).toMatchObject({ report: run, reportedAt: 50_000, confirmed: false });
+    const again = { ...context, exchange: { ...context.exchange, report: run } };
+    expect(afterOffer(accepted, again).exchange).toMatchObject({ report: run, confirmed: true });
+  });
+
+  test("is confirmed at once if it was withdrawn: it does not start any more", () => {
+    const withdrawn = { ...context, message: "withdrawal" } as const;
+    expect(afterOffer(accepted, withdrawn).exchange.confirmed).toBe(true);
+  });
+
+  test("makes an end of what stood in its way", () => {
+    const { exchange } = afterOffer(accepted, context);
+    expect(exchange).toHaveProperty("ahead", undefined);
+    expect(exchange).toHaveProperty("ledgerLostIn", undefined);
+    expect(exchange).toHaveProperty("failure", undefined);
+  });
+});
+
+test("a lost ledger is remembered with the session that said so, and what it said before is not", () => {
+  const outcome = { kind: "answered", ack: { answer: "ledgerLost" } } as const;
+  expect(afterOffer(outcome, context).exchange).toMatchObject({
+    ledgerLostIn: SESSION_ID,
+    report: undefined,
+  });
 });
 
 test("a needed takeover is offered at once, and with back-off if it does not help", () => {
   const outcome = { kind: "answered", ack: { answer: "takeoverNeeded", row } } as const;
-  expect(afterOffer(outcome, context).exchange).toEqual({ takesOver: OTHER_UID, dueAt: 0 });
+  expect(afterOffer(outcome, context).exchange).toMatchObject({
+    takesOver: OTHER_UID,
+    dueAt: 0,
+  });
   const taking = { ...context, exchange: { ...context.exchange, takesOver: OTHER_UID } };
   expect(afterOffer(outcome, taking).exchange.dueAt).toBe(51_000);
 });
 
-test.each(["nodeIsAhead", "superseded"] as const)(
-  "%s is believed only if the resource was read right before",
-  (answer) => {
-    const outcome = { kind: "answered", ack: { answer, row } } as const;
+describe.each([
+  ["nodeIsAhead", row],
+  ["superseded", row],
+] as const)("%s", (answer, of) => {
+  const outcome = { kind: "answered", ack: { answer, row: of } } as const;
+
+  test("is believed only if the resource was read right before", () => {
     expect(afterOffer(outcome, { ...context, readLive: false }).exchange).toEqual({ dueAt: 0 });
-    expect(afterOffer(outcome, context).exchange).toEqual({
-      ahead: { kind: answer, generation: 7 },
+    expect(afterOffer(outcome, context).exchange).toMatchObject({
+      ahead: { kind: answer, row: of },
+      takesOver: of.uid,
+      report: undefined,
     });
-  },
-);
+  });
+
+  test("is followed by a pause: it may be offered again with what is to be taken over", () => {
+    expect(afterOffer(outcome, context).exchange.dueAt).toBe(51_000);
+  });
+});
+
+test("the row of a third resource takes the place of the one that was to be taken over", () => {
+  const exchange = { ...context.exchange, ahead: { kind: "superseded", row } as const };
+  const third = { ...row, uid: "99999999-9999-4999-8999-999999999999" };
+  const outcome = { kind: "answered", ack: { answer: "takeoverNeeded", row: third } } as const;
+  const after = afterOffer(outcome, { ...context, exchange });
+  expect(after.exchange).toMatchObject({ takesOver: third.uid, dueAt: 0 });
+  expect(after.exchange).toHaveProperty("ahead", undefined);
+});
+
+test("a resource that the node was told is deleted is superseded by no row", () => {
+  const outcome = { kind: "answered", ack: { answer: "superseded" } } as const;
+  expect(afterOffer(outcome, context).exchange.ahead).toEqual({ kind: "superseded" });
+});

@@ -1,8 +1,8 @@
 import { describe, expect, test } from "vitest";
 
-import type { EdgeCommand, EdgeCommandStatus } from "../../../../src/api/v1alpha1/edgecommand.ts";
-import { NEW_EXCHANGE, type Exchange } from "../../../../src/controller/edgecommand/observe.ts";
-import { plan, SETTLE_MS } from "../../../../src/controller/edgecommand/plan.ts";
+import type { EdgeCommand } from "../../../../src/api/v1alpha1/edgecommand.ts";
+import { SETTLE_MS } from "../../../../src/controller/edgecommand/offering.ts";
+import { plan } from "../../../../src/controller/edgecommand/plan.ts";
 import {
   CREATED,
   edgeCommand,
@@ -12,22 +12,7 @@ import {
   runResult,
   SESSION_ID,
 } from "../../../support/builders.ts";
-
-const asked: Exchange = { ...NEW_EXCHANGE, tries: 1, firstTryAt: 10_000, inFlight: true };
-
-function condition(status: EdgeCommandStatus | undefined, type: string): string | undefined {
-  return status?.conditions?.find((each) => each.type === type)?.status;
-}
-
-/** The command with the status that a plan wrote, as the API server would hand it back. */
-function written(command: EdgeCommand, status: EdgeCommandStatus | undefined): EdgeCommand {
-  if (status === undefined) throw new Error("nothing was written");
-  return { ...command, status };
-}
-
-function finished(command: EdgeCommand): EdgeCommand {
-  return written(command, plan(observed(command, { reports: [runReport(command)] })).writeStatus);
-}
+import { asked, condition, finished, late, written } from "./planning.ts";
 
 describe("a new command", () => {
   test("is offered without a write and without a read", () => {
@@ -65,8 +50,6 @@ describe("a new command", () => {
 });
 
 describe("what lasts longer than a second is written", () => {
-  const late = { monotonic: 10_000 + SETTLE_MS };
-
   test("Sent, when the node has not answered", () => {
     const { writeStatus } = plan(observed(edgeCommand(), { exchange: asked, ...late }));
     expect(writeStatus).toMatchObject({ phase: "Sent", run: { reason: "AwaitingAck" } });
@@ -162,8 +145,8 @@ describe("the start deadline", () => {
       plan(observed(command, { node: { kind: "notFound" }, ...past })).writeStatus,
     );
     expect(plan(observed(expired, past)).offer).toMatchObject({ readLive: true });
-    const late = plan(observed(expired, { ...past, reports: [runReport(command)] }));
-    expect(late.writeStatus).toMatchObject({ phase: "Succeeded" });
+    const told = plan(observed(expired, { ...past, reports: [runReport(command)] }));
+    expect(told.writeStatus).toMatchObject({ phase: "Succeeded" });
     const running = runReport(command, { state: "Running" });
     const asks = { ...asked, report: running };
     const { writeStatus } = plan(
@@ -310,8 +293,8 @@ test("an acknowledgement that may be out of date still keeps the deadline from e
   const command = edgeCommand({ spec: { startDeadline: "1s" } });
   const report = runReport(command, { state: "Accepted" });
   const exchange = { ...asked, inFlight: false, report, isStale: true };
-  const late = { now: Date.parse(CREATED) + 60_000 };
-  const { writeStatus, offer } = plan(observed(command, { exchange, ...late }));
+  const past = { now: Date.parse(CREATED) + 60_000 };
+  const { writeStatus, offer } = plan(observed(command, { exchange, ...past }));
   expect(writeStatus?.run?.outcome).toBeUndefined();
   expect(offer).toMatchObject({ readLive: true });
 });
@@ -352,21 +335,6 @@ describe("a re-created command", () => {
     const { writeStatus } = plan(observed(command, { reports: [report] }));
     expect(writeStatus).toMatchObject({ phase: "Succeeded", run: { reason: "AlreadyRan" } });
     expect(writeStatus?.run?.message).toMatch(/generateName/);
-  });
-});
-
-describe("a cluster that is behind its node", () => {
-  test("is stalled, sends nothing, and does not call it an end", () => {
-    const exchange = {
-      ...asked,
-      inFlight: false,
-      ahead: { kind: "nodeIsAhead", generation: 9 },
-    } as const;
-    const { writeStatus, offer } = plan(observed(edgeCommand(), { exchange }));
-    expect(writeStatus).toMatchObject({ phase: "Sent", run: { reason: "NodeIsAhead" } });
-    expect(condition(writeStatus, "Stalled")).toBe("True");
-    expect(condition(writeStatus, "Completed")).toBe("False");
-    expect(offer).toBeUndefined();
   });
 });
 

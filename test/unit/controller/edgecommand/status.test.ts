@@ -1,11 +1,12 @@
 import * as fc from "fast-check";
 import { describe, expect, test } from "vitest";
 
-import { OUTCOMES } from "../../../../src/api/v1alpha1/edgecommand.ts";
+import { OUTCOMES } from "../../../../src/api/v1alpha1/edgecommand-status.ts";
 import { plan } from "../../../../src/controller/edgecommand/plan.ts";
 import { jsonBytes, MAX_INLINE_BYTES } from "../../../../src/protocol/output.ts";
 import { OUTCOMES as WIRE_OUTCOMES, type RunReport } from "../../../../src/protocol/run.ts";
 import { edgeCommand, observed, runReport, runResult } from "../../../support/builders.ts";
+import { after, answered, late } from "./planning.ts";
 
 const command = edgeCommand();
 
@@ -15,36 +16,31 @@ function statusAfter(report: RunReport): NonNullable<ReturnType<typeof plan>["wr
   return writeStatus;
 }
 
-test("every outcome that a node may tell of is one that a status may have", () => {
-  expect([...WIRE_OUTCOMES].toSorted()).toEqual([...OUTCOMES].toSorted());
+test("a status may have every outcome that a node may tell of, and what is said without it", () => {
+  expect([...WIRE_OUTCOMES, "Skipped", "Unknown"].toSorted()).toEqual([...OUTCOMES].toSorted());
 });
 
-describe("the conditions of each end are what kstatus makes of it", () => {
+describe("a run that its node has accepted", () => {
   test.each([
-    ["Succeeded", { Ready: "True", Stalled: undefined, Succeeded: "True" }],
-    ["Failed", { Ready: "False", Stalled: "True", Succeeded: "False" }],
-    ["TimedOut", { Ready: "False", Stalled: "True", Succeeded: "False" }],
-    ["Rejected", { Ready: "False", Stalled: "True", Succeeded: "False" }],
-    ["Interrupted", { Ready: "False", Stalled: "True", Succeeded: "False" }],
-    ["Expired", { Ready: "False", Stalled: "True", Succeeded: "False" }],
-    ["Cancelled", { Ready: "True", Stalled: undefined, Succeeded: "False" }],
-  ] as const)("%s", (outcome, wanted) => {
-    const status = statusAfter(
-      runReport(command, { result: runResult({ outcome, started: "False" }) }),
-    );
-    const conditions = Object.fromEntries(
-      (status.conditions ?? []).map(({ type, status: is }) => [type, is]),
-    );
-    expect(status.phase).toBe(outcome);
-    expect(conditions).toEqual({
-      Accepted: "True",
-      Completed: "True",
-      Ready: wanted.Ready,
-      Succeeded: wanted.Succeeded,
-      ...(wanted.Stalled === undefined ? {} : { Stalled: wanted.Stalled }),
-    });
-    const generations = status.conditions?.map(({ observedGeneration }) => observedGeneration);
-    expect(new Set(generations)).toEqual(new Set([1]));
+    ["Accepted", 0, "Queued", "The node has it; it waits for its turn."],
+    ["Accepted", 2, "BackOff", "Attempt 2 failed; the node makes the next one after a pause."],
+    ["Running", 1, "Running", "The node runs it."],
+  ] as const)("and is %s after %i attempts says so once", (state, attempts, reason, message) => {
+    const exchange = answered(runReport(command, { state, attempts }));
+    const shown = after(command, { exchange, ...late });
+    expect(shown.status).toMatchObject({ phase: state, run: { reason, message, attempts } });
+    expect(plan(observed(shown, { exchange, ...late })).writeStatus).toBeUndefined();
+  });
+
+  test("has started, also in a pause after its first attempt", () => {
+    const startedAt = "2026-11-24T06:00:00.110Z";
+    const report = runReport(command, { state: "Accepted", attempts: 1, startedAt });
+    const { run } = after(command, { exchange: answered(report), ...late }).status;
+    expect(run).toMatchObject({ started: "True", startedAt });
+  });
+
+  test("keeps the number of its attempts at its end", () => {
+    expect(statusAfter(runReport(command, { attempts: 3 })).run?.attempts).toBe(3);
   });
 });
 
@@ -98,6 +94,8 @@ test("a status stays below 16 KiB whatever the node says", () => {
   const history = Array.from({ length: 5 }, (_, index) => ({
     declared: 1_000_000 + index,
     revision: `v1:${"f".repeat(32)}`,
+    rerun: "r".repeat(63),
+    runID: `55555555-5555-4555-8555-55555555555${index}`,
     outcome: "Interrupted" as const,
     started: "Unknown" as const,
     exitCode: 255,
@@ -113,11 +111,13 @@ test("a status stays below 16 KiB whatever the node says", () => {
         reason: "R".repeat(64),
         message,
       });
-      const { writeStatus } = plan(
-        observed(edgeCommand({ status: { ...command.status, history } }), {
-          reports: [runReport(command, { result })],
-        }),
-      );
+      const full = edgeCommand({
+        generation: 1_000_000_000,
+        spec: { rerun: "r".repeat(63) },
+        status: { ...command.status, history },
+      });
+      const report = runReport(full, { result, attempts: 101 });
+      const { writeStatus } = plan(observed(full, { reports: [report] }));
       expect(Buffer.byteLength(JSON.stringify(writeStatus))).toBeLessThan(16 * 1024);
     }),
     { numRuns: 50 },

@@ -1,0 +1,80 @@
+import { closeSync, constants, fstatSync, openSync, readSync } from "node:fs";
+import { setImmediate as nextTurn } from "node:timers/promises";
+import type { Output } from "../protocol/output.ts";
+import { STREAMS, type AttemptFolder, type StreamName } from "./attempt-folder.ts";
+import { OutputCollector } from "./output-collector.ts";
+import type { RunEnd } from "./run-end.ts";
+
+const CHUNK_BYTES = 131_072;
+const MIB = 1_048_576;
+
+/** What is too large about a run's output: how that makes it end. */
+export type OutputTooLarge = Pick<RunEnd, "outcome" | "reason" | "message">;
+
+/** Whether a stream of an attempt has gone beyond the bound. */
+export function tooLarge(folder: AttemptFolder, maxBytes: number): OutputTooLarge | undefined {
+  const stream = STREAMS.find((name) => folder.size(name) > maxBytes);
+  if (stream === undefined) return undefined;
+  return {
+    outcome: "Failed",
+    reason: "OutputTooLarge",
+    message:
+      `Its ${stream} went beyond ${sizeText(maxBytes)}, the most that this node keeps of a stream; ` +
+      "what prints more is to be redirected into a file.",
+  };
+}
+
+/**
+ * What a run's process printed, up to `maxBytes` of each stream, and of what was there when this began: what
+ * it left in the background may go on printing. A stream whose file is gone, cannot be read, or is no file
+ * any more is left out.
+ */
+export async function outputsOf(
+  folder: AttemptFolder,
+  inlineBytes: number,
+  maxBytes: number,
+): Promise<Pick<RunEnd, StreamName>> {
+  const [stdout, stderr] = await Promise.all(
+    STREAMS.map((name) => outputOf(folder.file(name), inlineBytes, maxBytes)),
+  );
+  return {
+    ...(stdout === undefined ? {} : { stdout }),
+    ...(stderr === undefined ? {} : { stderr }),
+  };
+}
+
+async function outputOf(
+  path: string,
+  inlineBytes: number,
+  maxBytes: number,
+): Promise<Output | undefined> {
+  let fd: number | undefined;
+  try {
+    // Neither a link nor a pipe that something has put in its place is to lead or to keep the agent anywhere.
+    fd = openSync(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
+    const stat = fstatSync(fd);
+    if (!stat.isFile()) return undefined;
+    return await collected(fd, Math.min(stat.size, maxBytes), new OutputCollector(inlineBytes));
+  } catch {
+    return undefined;
+  } finally {
+    if (fd !== undefined) closeSync(fd);
+  }
+}
+
+async function collected(fd: number, size: number, collector: OutputCollector): Promise<Output> {
+  const chunk = Buffer.allocUnsafe(Math.min(size, CHUNK_BYTES));
+  while (collector.bytes < size) {
+    const wanted = Math.min(chunk.length, size - collector.bytes);
+    const bytesRead = readSync(fd, chunk, 0, wanted, collector.bytes);
+    if (bytesRead === 0) break;
+    collector.push(chunk.subarray(0, bytesRead));
+    // What is long leaves the others their turns. Little is read, and hashed, in less time than a turn takes.
+    if (collector.bytes < size) await nextTurn();
+  }
+  return collector.output();
+}
+
+function sizeText(bytes: number): string {
+  return bytes % MIB === 0 ? `${bytes / MIB} MiB` : `${bytes} bytes`;
+}

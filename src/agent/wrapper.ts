@@ -1,0 +1,66 @@
+import { spawn, type ChildProcess } from "node:child_process";
+import { once } from "node:events";
+import { join } from "node:path";
+import type { AttemptFiles, AttemptFolder } from "./attempt-folder.ts";
+import { errorCode } from "./spawn-failure.ts";
+
+export interface WrapperSpec {
+  readonly shell: string;
+  readonly script: string;
+  readonly folder: AttemptFolder;
+  readonly cgroup: string | undefined;
+  /** The program, with a slash in its name, and its arguments. */
+  readonly argv: readonly [string, ...string[]];
+  readonly env: Readonly<Record<string, string>>;
+  readonly workingDir: string;
+}
+
+/** How a wrapper ended under the eyes of the agent that started it. */
+export interface WrapperExit {
+  readonly code: number | null;
+}
+
+export type Wrapper =
+  | { readonly pid: number; readonly exited: Promise<WrapperExit> }
+  | { readonly failed: string };
+
+/**
+ * Starts the wrapper of an attempt, as the leader of a session and a process group, and closes the files:
+ * they are its own then. `failed` is the errno's name of why there is no wrapper.
+ */
+export async function startWrapper(spec: WrapperSpec, files: AttemptFiles): Promise<Wrapper> {
+  try {
+    return await spawned(spec, files);
+  } finally {
+    spec.folder.release(files);
+  }
+}
+
+async function spawned(spec: WrapperSpec, files: AttemptFiles): Promise<Wrapper> {
+  const { shell, script, folder, cgroup, argv, env, workingDir } = spec;
+  const procs = cgroup === undefined ? "" : join(cgroup, "cgroup.procs");
+  let child: ChildProcess;
+  try {
+    child = spawn(shell, [script, folder.path, procs, ...argv], {
+      // By this name bash is a POSIX shell, and busybox a shell at all.
+      argv0: "sh",
+      cwd: workingDir,
+      // A shell that finds no PWD, or a wrong one, makes one; this keeps the name that was asked for.
+      env: { PWD: workingDir, ...env },
+      detached: true,
+      // 2 is nobody's until the script has said so: what a shell complains of at its start tells nothing.
+      stdio: [files.stdin, files.stdout, "ignore", files.stderr, files.exit, files.wrapper],
+    });
+  } catch (thrown) {
+    return { failed: errorCode(thrown) };
+  }
+  if (child.pid === undefined) {
+    const [thrown]: unknown[] = await once(child, "error");
+    return { failed: errorCode(thrown) };
+  }
+  const exited = new Promise<WrapperExit>((resolve) => {
+    child.once("exit", (code) => resolve({ code }));
+  });
+  child.on("error", () => undefined);
+  return { pid: child.pid, exited };
+}

@@ -1,0 +1,14 @@
+import type { EdgeCommandStatus } from "../../api/v1alpha1/edgecommand-status.ts";
+import { parseDuration } from "../../runtime/duration.ts";
+import type { Observed } from "./observe.ts";
+
+/** Milliseconds until the resource has been over for spec.ttlAfterFinished; undefined: it is kept. */
+export function untilRemoval(
+  { conditions = [] }: EdgeCommandStatus,
+  { command, now }: Observed,
+): number | undefined {
+  const { ttlAfterFinished } = command.spec;
+  const completed = conditions.find(({ type }) => type === "Completed");
+  if (ttlAfterFinished === undefined || completed?.status !== "True") return undefined;
+  return Date.parse(completed.lastTransitionTime) + parseDuration(ttlAfterFinished) - now;
+}

@@ -1,0 +1,115 @@
+import { randomUUID } from "node:crypto";
+import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { environmentOf } from "../../../src/agent/base-environment.ts";
+import { makeCgroup, ownCgroup, removeCgroup } from "../../../src/agent/cgroup.ts";
+import { EndRequest } from "../../../src/agent/end-request.ts";
+import {
+  reattachProcess,
+  runProcess,
+  type ProcessOwner,
+  type ProcessRunnerOptions,
+  type ProcessSpec,
+} from "../../../src/agent/process-runner.ts";
+import type { RunEnd } from "../../../src/agent/run-end.ts";
+import { killRuns } from "../../../src/agent/run-processes.ts";
+import { RunSpool } from "../../../src/agent/run-spool.ts";
+import { systemClock } from "../../../src/runtime/clock.ts";
+
+/** The shells that may be /bin/sh on a node, as far as this machine has them. */
+export const SHELLS = ["/bin/dash", "/bin/bash", "/bin/busybox"].filter((path) => existsSync(path));
+
+/** Whether attempts can have a cgroup here. */
+export const HAS_CGROUPS = canMakeCgroups();
+
+function canMakeCgroups(): boolean {
+  const own = ownCgroup();
+  if (own === undefined) return false;
+  const path = join(own, `steward-test-${randomUUID()}`);
+  const isMade = makeCgroup(path);
+  removeCgroup(path);
+  return isMade;
+}
+
+export interface Task {
+  readonly runID?: string;
+  readonly argv: readonly [string, ...string[]];
+  readonly env?: Readonly<Record<string, string>>;
+  readonly stdin?: string;
+  readonly workingDir?: string;
+  readonly timeoutMs?: number;
+  /** How long ago it was started. */
+  readonly ageMs?: number;
+}
+
+/** A folder for the files of attempts, and what is run there. */
+export class AttemptWorld implements AsyncDisposable {
+  readonly dir = mkdtempSync(join(tmpdir(), "steward-attempt-"));
+  readonly dataDir = join(this.dir, "data");
+  readonly #runIDs = new Set<string>();
+
+  path(name: string): string {
+    return join(this.dir, name);
+  }
+
+  read(name: string): string {
+    const path = this.path(name);
+    return existsSync(path) ? readFileSync(path, "utf8") : "";
+  }
+
+  options(overrides: Partial<ProcessRunnerOptions> = {}): ProcessRunnerOptions {
+    const spool = new RunSpool(this.dataDir);
+    return { clock: systemClock, killGraceMs: 300, spool, ...overrides };
+  }
+
+  spec(task: Task): ProcessSpec {
+    const { runID = randomUUID(), argv, stdin = "", workingDir = "/", timeoutMs = 50_000 } = task;
+    this.#runIDs.add(runID);
+    const run = { runID, node: "ship1", namespace: "default", name: "task" };
+    const env = environmentOf(run, [], { username: "root", homedir: "/" });
+    return {
+      runID,
+      attempt: 1,
+      argv,
+      env: { ...env, ...task.env },
+      work: { method: "exec", args: [], env: [], stdin, workingDir },
+      terms: {
+        timeoutMs,
+        successExitCodes: [0],
+        inlineBytes: 4_096,
+        retry: { limit: 0, backoffMs: 1, maxBackoffMs: 1 },
+        idempotent: false,
+      },
+      deadline: systemClock.monotonic() + timeoutMs - (task.ageMs ?? 0),
+    };
+  }
+
+  run(task: Task, overrides: Partial<ProcessRunnerOptions> = {}): Promise<RunEnd> {
+    return runProcess(this.spec(task), owner(), this.options(overrides));
+  }
+
+  /** Runs a script of the machine's own shell, which is the command here and not its keeper. */
+  shell(script: string, overrides: Partial<ProcessRunnerOptions> = {}): Promise<RunEnd> {
+    return this.run({ argv: ["/bin/sh", "-c", script] }, overrides);
+  }
+
+  /** Takes an attempt up as the next agent does. */
+  reattach(
+    spec: Omit<ProcessSpec, "argv" | "env" | "work">,
+    overrides: Partial<ProcessRunnerOptions> = {},
+  ): Promise<RunEnd | "neverStarted"> {
+    return reattachProcess(spec, owner(), this.options(overrides));
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await killRuns(this.#runIDs, systemClock);
+    const { spool } = this.options();
+    for (const runID of this.#runIDs) await spool.remove(runID).catch(() => undefined);
+    rmSync(this.dir, { recursive: true, force: true });
+  }
+}
+
+export function owner(onForked: () => void = () => undefined): ProcessOwner {
+  return { end: new EndRequest(), onForked };
+}
