@@ -9,11 +9,13 @@ import {
   formatVersion,
   pinnedModule,
   type BinaryName,
+  type ControlPlaneBinary,
   type PinnedModule,
+  type TestTool,
 } from "./versions.ts";
 
-/** The path of each program. */
-export type Binaries = Readonly<Record<BinaryName, string>>;
+/** The path of each program of the control plane. */
+export type Binaries = Readonly<Record<ControlPlaneBinary, string>>;
 
 export interface BinariesContext {
   readonly guardian: Guardian;
@@ -34,27 +36,39 @@ interface Missing {
   readonly rejected: readonly string[];
 }
 
-/** Finds every binary, building into the cache those that are nowhere. */
+/** Finds every binary of the control plane, building into the cache those that are nowhere. */
 export async function ensureBinaries(context: BinariesContext): Promise<Binaries> {
-  const searched = await Promise.all(
-    binaryNames.map(async (name) => {
-      const pinned = await pinnedModule(binarySources[name]);
-      return { name, pinned, ...(await findBinary(name, pinned.version, context)) };
-    }),
-  );
-  const missing = searched.filter((each) => each.path === undefined);
-  const built = await buildAll(missing, context);
-  const pathOf = (name: BinaryName): string => {
-    const path = built.get(name) ?? searched.find((each) => each.name === name)?.path;
-    if (path === undefined) throw new Error(`${name} was neither found nor built`);
-    return path;
-  };
+  const pathOf = await ensureAll(binaryNames, context);
   return {
     etcd: pathOf("etcd"),
     "nats-server": pathOf("nats-server"),
     "kube-apiserver": pathOf("kube-apiserver"),
     "kube-controller-manager": pathOf("kube-controller-manager"),
     kubectl: pathOf("kubectl"),
+  };
+}
+
+/** Finds a program that only tests need, or builds it into the cache. */
+export async function ensureTestTool(name: TestTool, context: BinariesContext): Promise<string> {
+  return (await ensureAll([name], context))(name);
+}
+
+async function ensureAll<Name extends BinaryName>(
+  names: readonly Name[],
+  context: BinariesContext,
+): Promise<(name: Name) => string> {
+  const searched = await Promise.all(
+    names.map(async (name) => {
+      const pinned = await pinnedModule(binarySources[name]);
+      return { name, pinned, ...(await findBinary(name, pinned.version, context)) };
+    }),
+  );
+  const missing = searched.filter((each) => each.path === undefined);
+  const built = await buildAll(missing, context);
+  return (name) => {
+    const path = built.get(name) ?? searched.find((each) => each.name === name)?.path;
+    if (path === undefined) throw new Error(`${name} was neither found nor built`);
+    return path;
   };
 }
 
@@ -91,7 +105,7 @@ function explain(missing: readonly Missing[], env: NodeJS.ProcessEnv): string {
   const go = newestGo(missing.map((each) => each.pinned.goVersion));
   const caches = missing.map(({ name, pinned }) => cachedPath(name, pinned.version, env));
   return [
-    "The local control plane needs programs that are missing, and there is no `go` on PATH to build them.",
+    "Programs that are needed are missing, and there is no `go` on PATH to build them.",
     `Missing: ${wanted.join(", ")}.`,
     `Looked in KUBEBUILDER_ASSETS (${env["KUBEBUILDER_ASSETS"] || "not set"}), on PATH and for`,
     ...caches.map((path) => `  ${path}`),

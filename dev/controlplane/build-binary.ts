@@ -12,6 +12,7 @@ import {
   isSameMinor,
   moduleDirectory,
   type BinaryName,
+  type BinarySource,
   type Version,
 } from "./versions.ts";
 
@@ -77,15 +78,31 @@ export async function buildBinary(
 
 /** These flags are part of the key of Go's build cache: whoever warms it must use the same. */
 function linkerFlags(name: BinaryName, version: Version): string {
-  const strip = "-s -w";
-  if (binarySources[name].folder !== "kubernetes") return strip;
-  const variable = "k8s.io/component-base/version";
-  return [
-    strip,
-    `-X ${variable}.gitVersion=${formatVersion(version)}`,
-    `-X ${variable}.gitMajor=${version.major}`,
-    `-X ${variable}.gitMinor=${version.minor}`,
-  ].join(" ");
+  const variables = Object.entries(versionVariables(binarySources[name], version));
+  return ["-s -w", ...variables.map(([variable, value]) => `-X ${variable}=${value}`)].join(" ");
+}
+
+/** For a program whose own source does not say which version it is. */
+function versionVariables(
+  { folder, module }: BinarySource,
+  version: Version,
+): Readonly<Record<string, string>> {
+  switch (folder) {
+    case "kubernetes":
+      return {
+        "k8s.io/component-base/version.gitVersion": formatVersion(version),
+        "k8s.io/component-base/version.gitMajor": String(version.major),
+        "k8s.io/component-base/version.gitMinor": String(version.minor),
+      };
+    case "helm":
+      return { [`${module}/internal/version.version`]: formatVersion(version) };
+    case "etcd":
+    case "nats-server":
+    case "kstatus":
+      return {};
+    default:
+      return folder satisfies never;
+  }
 }
 
 function buildEnvironment(env: NodeJS.ProcessEnv, goTmp: string): Record<string, string> {

@@ -10,7 +10,12 @@ export const binaryNames = [
   "kubectl",
 ] as const;
 
-export type BinaryName = (typeof binaryNames)[number];
+/** What tests use beside the control plane; nothing else builds these. */
+export const testToolNames = ["kstatus", "helm"] as const;
+
+export type ControlPlaneBinary = (typeof binaryNames)[number];
+export type TestTool = (typeof testToolNames)[number];
+export type BinaryName = ControlPlaneBinary | TestTool;
 
 export interface Version {
   readonly major: number;
@@ -20,7 +25,7 @@ export interface Version {
 
 export interface BinarySource {
   /** The folder under `go/` whose go.mod pins the version. */
-  readonly folder: "etcd" | "nats-server" | "kubernetes";
+  readonly folder: "etcd" | "nats-server" | "kubernetes" | "kstatus" | "helm";
   /** The module that the version is of. */
   readonly module: string;
   /** The main package. */
@@ -68,6 +73,22 @@ export const binarySources: Readonly<Record<BinaryName, BinarySource>> = {
     versionArgs: ["version", "--client", "-o", "json"],
     versionPattern: /"gitVersion": *"v(\d+)\.(\d+)\.(\d+)/,
     buildTime: "1 min",
+  },
+  kstatus: {
+    folder: "kstatus",
+    module: "github.com/fluxcd/cli-utils",
+    package: ".",
+    versionArgs: ["--version"],
+    versionPattern: /^kstatus v(\d+)\.(\d+)\.(\d+)/,
+    buildTime: "1 min",
+  },
+  helm: {
+    folder: "helm",
+    module: "helm.sh/helm/v4",
+    package: "helm.sh/helm/v4/cmd/helm",
+    versionArgs: ["version", "--template", "{{.Version}}"],
+    versionPattern: /^v(\d+)\.(\d+)\.(\d+)/,
+    buildTime: "4 min",
   },
 };
 

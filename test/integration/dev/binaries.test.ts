@@ -3,7 +3,11 @@ import { delimiter, dirname, join } from "node:path";
 
 import { expect, test } from "vitest";
 
-import { ensureBinaries, MissingBinariesError } from "../../../dev/controlplane/binaries.ts";
+import {
+  ensureBinaries,
+  ensureTestTool,
+  MissingBinariesError,
+} from "../../../dev/controlplane/binaries.ts";
 import { cachedPath, findBinary } from "../../../dev/controlplane/find-binary.ts";
 import { startGuardian } from "../../../dev/controlplane/guard.ts";
 import {
@@ -11,6 +15,7 @@ import {
   binaryNames,
   formatVersion,
   pinnedModule,
+  testToolNames,
 } from "../../../dev/controlplane/versions.ts";
 import { filesUnder, makeScratch, startCommand, writeProgram } from "./world.ts";
 
@@ -81,8 +86,8 @@ test("the error names what was found in another version", async () => {
  * begun and left a file in the meeting place.
  */
 async function fakeGo(meeting: string): Promise<string> {
-  const [etcd, nats, kubernetes] = await Promise.all(
-    (["etcd", "nats-server", "kubectl"] as const).map(async (name) =>
+  const [etcd, nats, kubernetes, kstatus, helm] = await Promise.all(
+    (["etcd", "nats-server", "kubectl", "kstatus", "helm"] as const).map(async (name) =>
       formatVersion((await pinnedModule(binarySources[name])).version),
     ),
   );
@@ -96,18 +101,26 @@ case "$0" in
   *nats-server*) echo "nats-server: ${nats}" ;;
   *etcd*) echo "etcd Version: ${etcd?.slice(1)}" ;;
   *kubectl*) echo '{"gitVersion": "${kubernetes}"}' ;;
+  *kstatus*) echo "kstatus ${kstatus}" ;;
+  *helm*) echo "${helm}" ;;
   *) echo "Kubernetes ${kubernetes}" ;;
 esac
 END
 /bin/chmod 755 "$2"`;
 }
 
-test("two builds at once into the same cache both end well", async () => {
-  await using scratch = await makeScratch();
-  const env = { PATH: join(scratch.path, "bin"), XDG_CACHE_HOME: join(scratch.path, "cache") };
-  const meeting = join(scratch.path, "meeting");
+/** An environment whose Go command is the stand-in, and whose cache is empty. */
+async function withFakeGo(directory: string): Promise<{ PATH: string; XDG_CACHE_HOME: string }> {
+  const env = { PATH: join(directory, "bin"), XDG_CACHE_HOME: join(directory, "cache") };
+  const meeting = join(directory, "meeting");
   await mkdir(meeting);
   await writeProgram(join(env.PATH, "go"), await fakeGo(meeting));
+  return env;
+}
+
+test("two builds at once into the same cache both end well", async () => {
+  await using scratch = await makeScratch();
+  const env = await withFakeGo(scratch.path);
   const lines: string[] = [];
   const build = async (): ReturnType<typeof ensureBinaries> => {
     await using guardian = await startGuardian();
@@ -121,6 +134,23 @@ test("two builds at once into the same cache both end well", async () => {
   expect(await readFile(one.kubectl, "utf8")).toContain("#!/bin/sh");
   await build();
   expect(lines).toHaveLength(4 * binaryNames.length);
+});
+
+test.each(testToolNames)("two builds at once of %s alone both end well", async (name) => {
+  await using scratch = await makeScratch();
+  const env = await withFakeGo(scratch.path);
+  const lines: string[] = [];
+  const context = { env, signal, progress: (line: string): unknown => lines.push(line) };
+  const build = async (): Promise<string> => {
+    await using guardian = await startGuardian();
+    return await ensureTestTool(name, { ...context, guardian });
+  };
+  const path = cachedPath(name, (await pinnedModule(binarySources[name])).version, env);
+  expect(await Promise.all([build(), build()])).toEqual([path, path]);
+  expect(await filesUnder(env.XDG_CACHE_HOME)).toEqual([name]);
+  expect(lines).toHaveLength(4);
+  expect(await build()).toBe(path);
+  expect(lines).toHaveLength(4);
 });
 
 test("a build that fails shows what Go said and leaves nothing in the cache", async () => {

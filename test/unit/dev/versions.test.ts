@@ -1,3 +1,5 @@
+import { readFile } from "node:fs/promises";
+
 import { describe, expect, test } from "vitest";
 
 import {
@@ -5,9 +7,11 @@ import {
   binarySources,
   formatVersion,
   isSameMinor,
+  moduleDirectory,
   parseGoMod,
   parseVersion,
   pinnedModule,
+  testToolNames,
 } from "../../../dev/controlplane/versions.ts";
 
 describe("the version that a program tells", () => {
@@ -21,6 +25,9 @@ describe("the version that a program tells", () => {
       prints: '{"clientVersion": {"major": "1", "gitVersion": "v1.32.4-dispatcher"}}',
       want: "v1.32.4",
     },
+    { name: "kstatus", prints: "kstatus v1.2.2\n", want: "v1.2.2" },
+    { name: "helm", prints: "v4.3.1", want: "v4.3.1" },
+    { name: "helm", prints: "v3.22.0+gabcdef0", want: "v3.22.0" },
   ] as const)("is read from the output of $name", ({ name, prints, want }) => {
     const version = parseVersion(prints, binarySources[name].versionPattern);
     expect(version && formatVersion(version)).toBe(want);
@@ -59,9 +66,19 @@ describe("the pinned version", () => {
     expect(() => parseGoMod(text, "example.org/a")).toThrow("go.mod does not pin example.org/a");
   });
 
-  test.each(binaryNames)("of %s is in a go.mod of this repository", async (name) => {
-    const { version, goVersion } = await pinnedModule(binarySources[name]);
-    expect(version.major).toBeGreaterThan(0);
-    expect(goVersion).toMatch(/^1\.\d+/);
+  test.each([...binaryNames, ...testToolNames])(
+    "of %s is in a go.mod of this repository",
+    async (name) => {
+      const { version, goVersion } = await pinnedModule(binarySources[name]);
+      expect(version.major).toBeGreaterThan(0);
+      expect(goVersion).toMatch(/^1\.\d+/);
+    },
+  );
+
+  test("of kstatus is the one by which the pinned helm waits", async () => {
+    const { kstatus, helm } = binarySources;
+    const goMod = await readFile(`${moduleDirectory(helm)}/go.mod`, "utf8");
+    const { version } = await pinnedModule(kstatus);
+    expect(parseGoMod(goMod, kstatus.module).version).toEqual(version);
   });
 });
