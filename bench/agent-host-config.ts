@@ -12,3 +12,7 @@ export interface HostConfig {
 export const ECHO_PREFIX = "bench.echo";
 /** Commits of a journal: the request is an encoded command, the reply the milliseconds as JSON. */
 export const COMMITS = "bench.commit";
+/** The durations of all the journals' commits since this was last asked, in milliseconds, as JSON. */
+export const COMMIT_TIMES = "bench.commit-times";
+/** Lets the runs of the method `gated` end. */
+export const GATE = "bench.gate";

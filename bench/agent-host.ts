@@ -20,7 +20,10 @@ import { nodeInbox } from "../src/protocol/subjects.ts";
 import { systemClock as clock } from "../src/runtime/clock.ts";
 import type { Logger } from "../src/runtime/logger.ts";
 import { createLogger } from "../src/telemetry/logger.ts";
-import { COMMITS, ECHO_PREFIX, type HostConfig } from "./agent-host-config.ts";
+import { shellcommand } from "../src/agent/methods/shellcommand.ts";
+import { COMMIT_TIMES, COMMITS, ECHO_PREFIX, GATE, type HostConfig } from "./agent-host-config.ts";
+import { timeCommits } from "./commit-times.ts";
+import { gated, openGate } from "./gated-method.ts";
 import { noop } from "./noop-method.ts";
 
 interface Surroundings {
@@ -53,7 +56,15 @@ async function runAgent(node: string, surroundings: Surroundings): Promise<void>
   });
   const agent = createAgent(
     { node, namespace: config.namespace, dataDir: join(config.dir, node), agentVersion: "0.0.0" },
-    { bus, clock, random, newID: randomUUID, logger, machine, methods: [noop] },
+    {
+      bus,
+      clock,
+      random,
+      newID: randomUUID,
+      logger,
+      machine,
+      methods: [noop, gated, shellcommand],
+    },
   );
   await agent.run(signal);
 }
@@ -63,6 +74,11 @@ async function startProbe({ natsUrl, dir }: HostConfig): Promise<AsyncDisposable
   const ledger = Ledger.open(join(dir, "probe", "ledger.db"), randomUUID);
   answerEchoes(connection);
   answerCommits(connection, ledger);
+  connection.subscribe(GATE, { callback: openGate });
+  const commitTimes = timeCommits();
+  connection.subscribe(COMMIT_TIMES, {
+    callback: (_, message) => void message.respond(JSON.stringify(commitTimes.splice(0))),
+  });
   return {
     [Symbol.asyncDispose]: async () => {
       await connection.close();

@@ -9,6 +9,8 @@ const NODES_PATIENCE_MS = 60_000;
 
 export interface Fleet {
   readonly nodes: readonly string[];
+  /** Where its journals are. */
+  readonly dir: string;
   /** All agents are in this one process. */
   readonly host: Child;
 }
@@ -20,8 +22,10 @@ export interface FleetSpec {
   readonly nodes: number;
   /** So many nodes are in the namespace before. */
   readonly others: number;
-  /** Where the journals are. */
-  readonly journals: "disk" | "memory";
+  /** Where the journals are: a new place, or one that an earlier fleet has left. */
+  readonly journals: "disk" | "memory" | { readonly dir: string };
+  /** Whether its process answers the questions of `agent-host-config.ts`; not unless told. */
+  readonly probe?: boolean;
 }
 
 /** Starts agents and waits until the controller has all of them in etcd as ready. */
@@ -29,13 +33,18 @@ export async function startFleet(stage: Stage, spec: FleetSpec): Promise<Fleet> 
   const { api, signal } = stage;
   const { name, namespace, journals } = spec;
   const nodes = Array.from({ length: spec.nodes }, (_, index) => `${name}-${100 + index}`);
-  const dir = await stage.directory(journals);
-  const host = await startAgentHost(stage, name, { namespace, nodes, dir, probe: false });
+  const dir = typeof journals === "string" ? await stage.directory(journals) : journals.dir;
+  const host = await startAgentHost(stage, name, {
+    namespace,
+    nodes,
+    dir,
+    probe: spec.probe ?? false,
+  });
   const patience = AbortSignal.any([signal, AbortSignal.timeout(NODES_PATIENCE_MS)]);
   await until(async () => {
     await sleep(100);
     const statuses = (await api.statuses(namespace, "edgenodes")) ?? [];
     return statuses.filter(isReady).length >= nodes.length + spec.others;
   }, patience);
-  return { nodes, host };
+  return { nodes, dir, host };
 }

@@ -1,6 +1,8 @@
-/** The command `npm run bench -- roundtrip`: what Steward costs, in ratios to what would be there without it. */
+/** The command `npm run bench`: what Steward costs, in ratios to what would be there without it. */
 import { Interrupted, interruption } from "../dev/interruption.ts";
 import { parseOptions, USAGE, UsageError } from "./options.ts";
+import { recovery } from "./recovery.ts";
+import { recoveryTable } from "./recovery-table.ts";
 import { roundtrip } from "./roundtrip.ts";
 import { tableOf } from "./table.ts";
 
@@ -12,8 +14,14 @@ async function main(): Promise<number> {
       process.stdout.write(USAGE);
       return 0;
     }
-    const report = await roundtrip(options, { stop, progress: say });
-    process.stdout.write(options.json ? `${JSON.stringify(report)}\n` : tableOf(report));
+    const context = { stop, progress: say };
+    if (options.benchmark === "recovery") {
+      const report = await recovery(options, context);
+      process.stdout.write(options.json ? `${JSON.stringify(report)}\n` : recoveryTable(report));
+    } else {
+      const report = await roundtrip(options, context);
+      process.stdout.write(options.json ? `${JSON.stringify(report)}\n` : tableOf(report));
+    }
     return 0;
   } catch (thrown) {
     if (thrown instanceof Interrupted) return thrown.exitCode;

@@ -3,6 +3,7 @@ import { parseArgs } from "node:util";
 
 /** How much is measured. Every number is bounded, so that a run ends by itself. */
 export interface BenchOptions {
+  readonly benchmark: Benchmark;
   readonly json: boolean;
   readonly rounds: number;
   /** Of each round. */
@@ -16,11 +17,24 @@ export interface BenchOptions {
   readonly samples: number;
   /** Commands and nodes under which the controller's memory is looked at; 0: not. */
   readonly scale: number;
+  /** Results, and commands, that an outage holds back. */
+  readonly held: number;
   /** Where the controller and the agents leave their CPU profiles. */
   readonly profile: string | undefined;
 }
 
-type NumberName = "rounds" | "seconds" | "nodes" | "concurrency" | "rate" | "samples" | "scale";
+const BENCHMARKS = ["roundtrip", "recovery"] as const;
+type Benchmark = (typeof BENCHMARKS)[number];
+
+type NumberName =
+  | "rounds"
+  | "seconds"
+  | "nodes"
+  | "concurrency"
+  | "rate"
+  | "samples"
+  | "scale"
+  | "held";
 
 interface NumberOption {
   readonly normal: number;
@@ -44,13 +58,17 @@ const NUMBERS: Readonly<Record<NumberName, NumberOption>> = {
     max: 20_000,
     what: "commands and nodes for the controller's memory; 0: not looked at",
   },
+  held: { normal: 1_000, short: 20, min: 1, max: 10_000, what: "results, and commands, held back" },
 };
 
-export const USAGE = `Usage: npm run bench -- roundtrip [options]
+export const USAGE = `Usage: npm run bench -- <benchmark> [options]
 
-Measures commands from the create call to the status, against the same API server without an operator, and
-the way to the agent, against bare NATS. It brings its own control plane, on this machine, and ends by
-itself; see docs/performance.md.
+  roundtrip          commands from the create call to the status, against the same API server without an
+                     operator, and the way to the agent, against bare NATS
+  recovery           how fast what an outage held back lands in etcd, against bare status writes; commits of
+                     the journal
+
+Each brings its own control plane, on this machine, and ends by itself; see docs/performance.md.
 
   --json             print one JSON object and nothing else
   --short            a run that shows that it works and whose figures mean little
@@ -72,12 +90,14 @@ export class UsageError extends Error {
 export function parseOptions(argv: readonly string[]): BenchOptions | undefined {
   const { values, positionals } = parsed(argv);
   if (values.help === true) return undefined;
-  if (positionals.length !== 1 || positionals[0] !== "roundtrip") {
-    throw new UsageError("the one benchmark there is: roundtrip");
+  const benchmark = BENCHMARKS.find((name) => name === positionals[0]);
+  if (benchmark === undefined || positionals.length !== 1) {
+    throw new UsageError(`expected one benchmark: ${BENCHMARKS.join(" or ")}`);
   }
   const short = values.short === true;
   const number = (name: NumberName): number => numberOf(name, values[name], short);
   return {
+    benchmark,
     json: values.json === true,
     rounds: number("rounds"),
     seconds: number("seconds"),
@@ -86,6 +106,7 @@ export function parseOptions(argv: readonly string[]): BenchOptions | undefined 
     rate: number("rate"),
     samples: number("samples"),
     scale: number("scale"),
+    held: number("held"),
     profile: values.profile === undefined ? undefined : resolve(values.profile),
   };
 }
@@ -108,6 +129,7 @@ function parsed(argv: readonly string[]) {
         rate: { type: "string" },
         samples: { type: "string" },
         scale: { type: "string" },
+        held: { type: "string" },
       },
     });
   } catch (thrown) {

@@ -2,9 +2,9 @@ import { setTimeout as sleep } from "node:timers/promises";
 
 import { cpuMs, peakResidentBytes, residentBytes } from "./process-usage.ts";
 import type { Stage } from "./stage.ts";
+import { times } from "./times.ts";
 import { COMMAND_SPEC } from "./tracker.ts";
 
-const CREATORS = 32;
 const LOOK_EVERY_MS = 2_000;
 const MAX_LOOKS = 100;
 /** Of a core: a controller that uses less has nothing to do. */
@@ -47,21 +47,6 @@ export async function measureScale(stage: Stage, options: ScaleOptions): Promise
     resident: await residentBytes(controllerPid),
     peak: await peakResidentBytes(controllerPid),
   };
-}
-
-async function times(
-  { signal }: Stage,
-  count: number,
-  create: (index: number) => Promise<void>,
-): Promise<void> {
-  let next = 0;
-  const creator = async (): Promise<void> => {
-    while (next < count) {
-      signal.throwIfAborted();
-      await create(next++);
-    }
-  };
-  await Promise.all(Array.from({ length: CREATORS }, creator));
 }
 
 async function untilIdle({ signal, progress }: Stage, pid: number): Promise<void> {

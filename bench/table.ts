@@ -1,4 +1,5 @@
 import type { Verdict } from "./budgets.ts";
+import { grid } from "./grid.ts";
 import type { Report } from "./report.ts";
 
 /** The report for people. */
@@ -80,17 +81,4 @@ function listed(record: Readonly<Record<string, unknown>>): string {
   return Object.entries(record)
     .map(([name, value]) => `${name} ${String(value)}`)
     .join(", ");
-}
-
-/** Columns as wide as they need to be. */
-function grid(rows: readonly (readonly string[])[]): string[] {
-  const widths = (rows[0] ?? []).map((_, column) =>
-    Math.max(...rows.map((row) => row[column]?.length ?? 0)),
-  );
-  return rows.map((row) =>
-    row
-      .map((cell, column) => cell.padEnd(widths[column] ?? 0))
-      .join("  ")
-      .trimEnd(),
-  );
 }

@@ -65,7 +65,7 @@ export class Tracker {
    * One command, for the next of the nodes, from its create call to the event that shows its end; gives
    * the milliseconds.
    */
-  async command(nodes: readonly string[]): Promise<number> {
+  async command(nodes: readonly string[], spec: object = COMMAND_SPEC): Promise<number> {
     if (this.#broken !== undefined) throw this.#broken;
     const { api, namespace } = this.#options;
     const number = this.#created++;
@@ -80,7 +80,7 @@ export class Tracker {
       // The event may be here before the answer to the call is.
       const [ms] = await Promise.all([
         ended.promise,
-        api.createCommand(namespace, name, { ...COMMAND_SPEC, nodeName }),
+        api.createCommand(namespace, name, { ...spec, nodeName }),
       ]);
       return ms;
     } finally {

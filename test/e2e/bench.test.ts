@@ -30,3 +30,17 @@ test("the short form of the benchmark ends by itself and prints one object of fi
   for (const [path, value] of numbers(report)) expect(value, path).toSatisfy(Number.isFinite);
   expect(report["statusWritesPerCommand"]).toBeGreaterThanOrEqual(1);
 }, 300_000);
+
+test("the short form of the recovery benchmark ends by itself and prints one object of finite figures", async () => {
+  const args = [program, "recovery", "--short", "--json", "--samples", "10"];
+  const { code, stdout, stderr } = await run(process.execPath, args, { env: process.env });
+  expect(code, stderr).toBe(0);
+  const report = JSON.parse(stdout) as Record<string, unknown>;
+  expect(report).toMatchObject({
+    held: 20,
+    results: { overBare: expect.any(Number) },
+    commands: { overBare: expect.any(Number) },
+    journal: { commitsPerCommand: expect.any(Number) },
+  });
+  for (const [path, value] of numbers(report)) expect(value, path).toSatisfy(Number.isFinite);
+}, 300_000);
