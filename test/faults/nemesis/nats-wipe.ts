@@ -1,0 +1,14 @@
+import { rm } from "node:fs/promises";
+import { join } from "node:path";
+
+import type { Nemesis } from "./nemesis.ts";
+
+/** The broker comes back with nothing of what it knew. */
+export const natsWipe: Nemesis = {
+  name: "nats-wipe",
+  inject: async ({ plane }) => {
+    await plane.components["nats-server"].kill9();
+    await rm(join(plane.dir, "jetstream"), { recursive: true, force: true });
+  },
+  heal: ({ plane }) => plane.components["nats-server"].restart(),
+};
