@@ -103,7 +103,7 @@ export class Controller {
     const sharers = deleted ? this.#directory.forget(node) : [];
     if (deleted) this.#deletions.forgetNode(key);
     if (deleted && sharers.length === 0) {
-      this.#registry.forget(node.metadata.name);
+      this.#registry.forget(node.metadata.name, this.#options.clock.monotonic());
       this.#helloRequests.forget(node.metadata.name);
     }
     if (!this.#running) return;
@@ -175,7 +175,7 @@ export class Controller {
         return this.#registry.silentMs({ namespace, name }, clock.monotonic());
       },
       markUnreachable: (namespace, name) => {
-        this.#registry.markUnreachable(name);
+        this.#registry.markUnreachable(name, clock.monotonic());
         this.#nodeQueue.add(objectKey({ namespace, name }));
       },
       askForHello: (name) => {

@@ -52,6 +52,13 @@ export class ObjectCache<T extends KubernetesObject> {
   /** A live DELETED, with the last state of the object and the resourceVersion of its deletion. */
   remove(object: T): ObjectChange<T>[] {
     const key = objectKey(object.metadata);
+    const known = this.#objects.get(key);
+    const isOfEarlier = known !== undefined && known.metadata.uid !== object.metadata.uid;
+    if (isOfEarlier && isNewer(known, object)) {
+      // Its successor was taken in already, and told in its place.
+      this.#resourceVersion = object.metadata.resourceVersion;
+      return [];
+    }
     const told = this.#catchUp(key);
     this.#objects.delete(key);
     this.#resourceVersion = object.metadata.resourceVersion;
@@ -94,7 +101,10 @@ export class ObjectCache<T extends KubernetesObject> {
    */
   replace(listed: Map<string, T>, resourceVersion: string): ObjectChange<T>[] {
     const created = this.#takeOverObserved(listed, resourceVersion);
-    const changes = [...differences(overlay(this.#objects, this.#told), listed)];
+    const newest = this.#objects;
+    const changes = [...differences(overlay(newest, this.#told), listed)].map((change) =>
+      change.type === "deleted" ? { ...change, object: newestOf(change.object, newest) } : change,
+    );
     this.#told.clear();
     for (const object of created) {
       const key = objectKey(object.metadata);
@@ -128,6 +138,12 @@ export class ObjectCache<T extends KubernetesObject> {
     }
     return created;
   }
+}
+
+/** A deleted object as it was last seen, also where that was not told. */
+function newestOf<T extends KubernetesObject>(object: T, newest: ReadonlyMap<string, T>): T {
+  const known = newest.get(objectKey(object.metadata));
+  return known?.metadata.uid === object.metadata.uid ? known : object;
 }
 
 function isNewer(left: KubernetesObject, right: KubernetesObject): boolean {

@@ -53,7 +53,10 @@ export function afterOffer(outcome: OfferOutcome, context: OfferContext): Answer
         exchange: again("MalformedAck", `The node's answer is malformed: ${outcome.problem}`),
       };
     case "noResponders":
-      return { exchange: { dueAt: 0 }, nodeIsGone: true };
+      return {
+        exchange: again("NoResponders", "The node says hello, and nobody listens to its commands."),
+        nodeIsGone: true,
+      };
     case "timeout":
       return { exchange: again("AwaitingAck", "It was sent; the node has not answered yet.") };
     case "disconnected":

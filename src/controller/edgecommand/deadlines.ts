@@ -19,18 +19,12 @@ export function startByOf(
 }
 
 /**
- * Expired is said of a run only while no node has said that it accepted it, and its deadline is past. One
- * that had expired is waited for again if its deadline was extended.
+ * Expired is said of a run only while no node has said that it accepted it, and its deadline is past.
  */
 export function withStartDeadline(run: RunStatus, observed: Observed): RunStatus {
   const { spec } = observed.command;
   if (run.acceptedAt !== undefined || run.suspendedAt !== undefined) return run;
-  const startBy = startByOf(run, spec);
-  const isPast = startBy !== undefined && startBy <= observed.now;
-  if (!isPast && run.outcome === "Expired") {
-    return { ...declarationOf(run), reason: "Pending", message: "" };
-  }
-  if (!isPast || run.outcome !== undefined) return run;
+  if (!isPastStart(run, observed) || run.outcome !== undefined) return run;
   const whom = waitingFor(observed.node);
   return {
     ...declarationOf(run),
@@ -43,6 +37,18 @@ export function withStartDeadline(run: RunStatus, observed: Observed): RunStatus
       `Nothing was heard of a start within ${spec.startDeadline}${whom}. ` +
       "If the node did start it in time, its word will replace this.",
   };
+}
+
+/** One that had expired is waited for again if its deadline was extended. */
+export function withExtendedDeadline(run: RunStatus, observed: Observed): RunStatus {
+  const isOpen = run.outcome === "Expired" && run.acceptedAt === undefined;
+  if (!isOpen || isPastStart(run, observed)) return run;
+  return { ...declarationOf(run), reason: "Pending", message: "" };
+}
+
+function isPastStart(run: RunStatus, { command, now }: Observed): boolean {
+  const startBy = startByOf(run, command.spec);
+  return startBy !== undefined && startBy <= now;
 }
 
 /**

@@ -35,7 +35,10 @@ export class Exchanges {
   hurry(key: string): void {
     const entry = this.#entries.get(key);
     if (entry === undefined) return;
-    entry.exchange = { ...entry.exchange, dueAt: 0, confirmed: false, isStale: true };
+    const { exchange } = entry;
+    // What is asked anew has to last anew; of what is on its way the time counts on.
+    const firstTryAt = exchange.inFlight ? exchange.firstTryAt : undefined;
+    entry.exchange = { ...exchange, firstTryAt, dueAt: 0, confirmed: false, isStale: true };
   }
 
   /** The state of the run that the node last told of. */

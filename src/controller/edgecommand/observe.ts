@@ -29,7 +29,7 @@ export interface Exchange {
   /** Offers made so far. */
   readonly tries: number;
   /** When the first was made; on the monotonic clock, as all times here. */
-  readonly firstTryAt?: number;
+  readonly firstTryAt?: number | undefined;
   /** An offer is on its way and has no answer yet. */
   readonly inFlight: boolean;
   /** Not to be offered again before this. */

@@ -76,6 +76,13 @@ export function needsConfirmation({ report, confirmed }: Exchange): boolean {
   return report?.state === "Accepted" && !confirmed;
 }
 
+/** Created so lately that nobody will have thought better of it. */
+const FRESH_MS = 10_000;
+
+function isFresh({ command, now }: Observed): boolean {
+  return now - Date.parse(command.metadata.creationTimestamp) < FRESH_MS;
+}
+
 export function offerOf(
   run: RunStatus,
   observed: Observed,
@@ -93,6 +100,6 @@ export function offerOf(
     sessionID: node.sessionID,
     ledgerSince: ledgerSinceFor(run, node),
     takesOver: exchange.takesOver ?? run.nodeRow?.uid,
-    readLive: exchange.tries > 0 || !isUnwritten,
+    readLive: exchange.tries > 0 || !isUnwritten || !isFresh(observed),
   };
 }

@@ -2,7 +2,12 @@ import { isDeepStrictEqual } from "node:util";
 import type { EdgeCommandStatus, RunStatus } from "../../api/v1alpha1/edgecommand-status.ts";
 import { timestampOf } from "../../runtime/clock.ts";
 import { cancelledUnsent, isBornCancelled } from "./born-cancelled.ts";
-import { untilDeadline, withSilenceDeadline, withStartDeadline } from "./deadlines.ts";
+import {
+  untilDeadline,
+  withExtendedDeadline,
+  withSilenceDeadline,
+  withStartDeadline,
+} from "./deadlines.ts";
 import { withNodeAnswer } from "./node-answer.ts";
 import type { Exchange, Observed } from "./observe.ts";
 import { offerAt, offerOf, SETTLE_MS, type Offer } from "./offering.ts";
@@ -47,7 +52,8 @@ export function plan(observed: Observed): Plan {
   if (isBornCancelled(command)) {
     return planOfEnd({ ...reported, run: cancelledUnsent(reported.run, now) }, observed);
   }
-  const { run, isResumed } = withSuspension(reported.run, command.spec, timestampOf(now));
+  const extended = withExtendedDeadline(reported.run, observed);
+  const { run, isResumed } = withSuspension(extended, command.spec, timestampOf(now));
   const timed = withDeadlines(run, observed);
   const isRequestedNow = declared.isUnwritten || isResumed;
   const verdict = isRequestedNow ? offlineVerdict(timed, observed) : undefined;
@@ -90,14 +96,23 @@ function planOfEnd(runs: Runs, observed: Observed): Plan {
   const { command, reports } = observed;
   const written = write(runs, undefined, observed);
   const removalMs = untilRemoval(written.writeStatus ?? command.status, observed);
-  const isOver = written.writeStatus === undefined && reports.length === 0;
+  const isOwed = isOwedAnEnd(runs.run, observed);
+  const isOver = written.writeStatus === undefined && reports.length === 0 && !isOwed;
   if (removalMs !== undefined && removalMs <= 0 && isOver) return { remove: true };
   const offer = offerOf(runs.run, observed, false);
   const delays = [...offerDelay(runs.run, observed)];
-  if (removalMs !== undefined) {
+  // What it is owed wakes it, however late that is.
+  if (removalMs !== undefined && (removalMs > 0 || !isOwed)) {
     delays.push(Math.min(Math.max(1, removalMs), LONGEST_WAIT_FOR_REMOVAL_MS));
   }
   return { ...written, ...(offer === undefined ? {} : { offer }), ...requeueAfter(delays) };
+}
+
+/** The node that is there will say what became of it; one that accepted it and is silent, when it is back. */
+function isOwedAnEnd(run: RunStatus, observed: Observed): boolean {
+  if (isFirm(run)) return false;
+  if (run.reason === "NodeSilent" || observed.node.kind === "arriving") return true;
+  return observed.exchange.inFlight || offerAt(run, observed) !== undefined;
 }
 
 function planUnderWay(runs: DeclaredRuns, observed: Observed): Plan {

@@ -151,6 +151,8 @@ export class EdgeCommandReconciler {
       const live = await commands.getLive(command.metadata.namespace, command.metadata.name);
       // On a 404 the watch brings the deletion, and with it the key.
       if (live === undefined) return false;
+      // It is as it was read: that is not why, and would be so again at once.
+      if (live.metadata.resourceVersion === command.metadata.resourceVersion) throw thrown;
       const key = objectKey(command.metadata);
       if (commands.get(key)?.metadata.resourceVersion !== live.metadata.resourceVersion)
         throw thrown;

@@ -4,11 +4,17 @@ import type { Observed } from "./observe.ts";
 
 /** Milliseconds until the resource has been over for spec.ttlAfterFinished; undefined: it is kept. */
 export function untilRemoval(
-  { conditions = [] }: EdgeCommandStatus,
+  { conditions = [], run }: EdgeCommandStatus,
   { command, now }: Observed,
 ): number | undefined {
   const { ttlAfterFinished } = command.spec;
   const completed = conditions.find(({ type }) => type === "Completed");
   if (ttlAfterFinished === undefined || completed?.status !== "True") return undefined;
-  return Date.parse(completed.lastTransitionTime) + parseDuration(ttlAfterFinished) - now;
+  // A run that ends before the end of the one before it was taken back moves no transition.
+  const completedAt = Date.parse(completed.lastTransitionTime);
+  const endedAt = Math.max(
+    completedAt,
+    Date.parse(run?.finishedAt ?? completed.lastTransitionTime),
+  );
+  return endedAt + parseDuration(ttlAfterFinished) - now;
 }

@@ -88,8 +88,11 @@ async function replyTo(
   try {
     const hello = decodeMessage(helloMessage, message.data);
     if (isForAnother(node, hello, options)) return undefined;
+    const cameAt = options.clock.monotonic();
     await admit(node, hello, options);
-    hear(node, hello, options);
+    // While it waited for a registration a later one may have been heard: then it is no news.
+    const isOvertaken = (options.registry.get(node)?.lastSeen ?? -Infinity) > cameAt;
+    if (!isOvertaken) hear(node, hello, options);
     const time = timestampOf(options.clock.now());
     return { accepted: true, time, clusterID: options.clusterID };
   } catch (thrown) {

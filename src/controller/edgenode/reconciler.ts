@@ -63,6 +63,7 @@ export class EdgeNodeReconciler {
       if (!errors.isConflict(thrown) && !errors.isNotFound(thrown)) throw thrown;
       const live = await nodes.getLive(node.metadata.namespace, node.metadata.name);
       if (live === undefined) return;
+      if (live.metadata.resourceVersion === node.metadata.resourceVersion) throw thrown;
       // The cache cannot have it yet: with back-off, or when the watch brings it.
       if (nodes.get(key)?.metadata.resourceVersion !== live.metadata.resourceVersion) throw thrown;
       requeue(key);

@@ -16,7 +16,12 @@ export interface NodeEntry {
   readonly error?: { readonly text: string; readonly at: number };
   /** Set when the broker said that nobody listens, until the next hello. */
   readonly unreachable: boolean;
+  /** When the broker last said so, in this session of the agent. */
+  readonly unreachableAt?: number;
 }
+
+/** Nobody listened, it said hello, and nobody listens: to take it for away each time would never end. */
+const UNREACHABLE_AGAIN_MS = 600_000;
 
 const ERROR_INTERVAL_MS = 60_000;
 /** An agent that has reported no error for this long is well again. */
@@ -28,6 +33,8 @@ const DEGRADED_FOR_MS = 600_000;
  */
 export class NodeRegistry {
   readonly #entries = new Map<string, NodeEntry>();
+  /** When EdgeNodes were deleted whose nodes had been heard. */
+  readonly #forgottenAt = new Map<string, number>();
   readonly #gracePeriodMs: number;
   /** Since when this process could hear hellos without a break. */
   #listeningSince: number | undefined;
@@ -45,7 +52,7 @@ export class NodeRegistry {
   heard(node: string, hello: Hello, now: number, status?: EdgeNodeStatus): void {
     const { namespace, sessionID, ledgerID } = hello;
     const before = this.#entries.get(node);
-    const error = before?.sessionID === sessionID ? before.error : undefined;
+    const { error, unreachableAt } = before?.sessionID === sessionID ? before : {};
     const counters = withCounter(before?.counters ?? new Map(), hello);
     const isRolledBack = rollbackOf({ hello, ledgerID, counters }, status) !== undefined;
     this.#entries.set(node, {
@@ -56,6 +63,7 @@ export class NodeRegistry {
       counters,
       lastSeen: isRolledBack ? (before?.lastSeen ?? -Infinity) : now,
       ...(error === undefined ? {} : { error }),
+      ...(unreachableAt === undefined ? {} : { unreachableAt }),
       unreachable: false,
     });
   }
@@ -72,14 +80,25 @@ export class NodeRegistry {
     }
   }
 
-  forget(node: string): void {
-    this.#entries.delete(node);
+  /** Its EdgeNode is gone, which is no silence of the node's: that counts from here. */
+  forget(node: string, now: number): void {
+    if (!this.#entries.delete(node)) return;
+    for (const [other, at] of this.#forgottenAt) {
+      if (now - at >= this.#gracePeriodMs) this.#forgottenAt.delete(other);
+    }
+    this.#forgottenAt.set(node, now);
   }
 
-  /** Nobody listens there now, whatever its last hello promised. */
-  markUnreachable(node: string): void {
+  /**
+   * Nobody listens there now, whatever its last hello promised. If it goes on to say hello and nobody listens
+   * still, it is there, and cannot be told anything.
+   */
+  markUnreachable(node: string, now: number): void {
     const entry = this.#entries.get(node);
-    if (entry !== undefined) this.#entries.set(node, { ...entry, unreachable: true });
+    if (entry === undefined) return;
+    const { unreachableAt } = entry;
+    const isAgain = unreachableAt !== undefined && now - unreachableAt < UNREACHABLE_AGAIN_MS;
+    this.#entries.set(node, { ...entry, unreachable: !isAgain, unreachableAt: now });
   }
 
   /** False if there was another error right before: what is written of errors is bounded. */
@@ -139,7 +158,8 @@ export class NodeRegistry {
   ): number {
     if (this.isDeaf || this.#listeningSince === undefined) return 0;
     const entry = this.#entries.get(name);
-    const lastSeen = entry?.namespace === namespace ? entry.lastSeen : -Infinity;
+    const forgottenAt = this.#forgottenAt.get(name) ?? -Infinity;
+    const lastSeen = entry?.namespace === namespace ? entry.lastSeen : forgottenAt;
     return Math.max(0, now - Math.max(lastSeen, this.#listeningSince));
   }
 }

@@ -116,6 +116,15 @@ describe("observe", () => {
     expect(told(cache.replace(listOf(widget("a", 8)), "10"))).toEqual([]);
   });
 
+  test("is what a deletion shows that only the next list tells: the newest that was known", () => {
+    const cache = cacheOf(5, widget("a", 5), widget("b", 4, "first"));
+    cache.observe(widget("a", 8));
+    cache.observe(widget("b", 9, "first"));
+    cache.beginList();
+    const changes = cache.replace(listOf(widget("b", 11, "second")), "12");
+    expect(told(changes)).toEqual(["deleted a-1@8", "deleted first@9", "added second@11"]);
+  });
+
   test("makes a created object readable, which is told as added when the watch brings it", () => {
     const cache = cacheOf(5);
     cache.observe(widget("a", 6));
@@ -136,6 +145,14 @@ describe("observe", () => {
     cache.observe(widget("a", 6));
     cache.beginList();
     expect(told(cache.replace(listOf(widget("a", 6)), "9"))).toEqual(["added a-1@6"]);
+  });
+
+  test("a late deletion of an earlier incarnation does not take the newer one", () => {
+    const cache = cacheOf(1);
+    cache.observe(widget("c", 4, "c-2"));
+    expect(told(cache.upsert(widget("c", 2, "c-1")))).toEqual(["added c-2@4"]);
+    expect(told(cache.remove(widget("c", 3, "c-1")))).toEqual([]);
+    expect(cache.get("default/c")?.metadata.uid).toBe("c-2");
   });
 
   test("bookmarks tell whether an unknown object is new or gone", () => {

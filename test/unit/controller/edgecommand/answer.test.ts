@@ -19,6 +19,7 @@ describe("an offer that came to nothing is made again after a back-off", () => {
   test.each([
     [{ kind: "timeout" }, "AwaitingAck"],
     [{ kind: "disconnected" }, "BrokerUnavailable"],
+    [{ kind: "noResponders" }, "NoResponders"],
     [{ kind: "unread", problem: "API server away" }, "ApiServerUnavailable"],
     [{ kind: "malformed", problem: "payload: nonsense" }, "MalformedAck"],
     [
@@ -40,11 +41,12 @@ describe("an offer that came to nothing is made again after a back-off", () => {
   });
 });
 
-test("nobody at the broker means that the node is gone, and is no failure of the offer", () => {
-  expect(afterOffer({ kind: "noResponders" }, context)).toEqual({
-    exchange: { dueAt: 0 },
+test("nobody at the broker means that the node is gone; it is tried again with back-off if it is not", () => {
+  expect(afterOffer({ kind: "noResponders" }, context)).toMatchObject({
+    exchange: { dueAt: 51_000, failure: { reason: "NoResponders" } },
     nodeIsGone: true,
   });
+  expect(afterOffer({ kind: "timeout" }, context)).not.toHaveProperty("nodeIsGone");
 });
 
 test("a wrong session makes the controller ask for a hello", () => {
@@ -102,9 +104,9 @@ test("a needed takeover is offered at once, and with back-off if it does not hel
 });
 
 describe.each([
-  ["nodeIsAhead", row],
-  ["superseded", row],
-] as const)("%s", (answer, of) => {
+  ["nodeIsAhead", "NodeIsAhead", row],
+  ["superseded", "Superseded", row],
+] as const)("%s", (answer, reason, of) => {
   const outcome = { kind: "answered", ack: { answer, row: of } } as const;
 
   test("is believed only if the resource was read right before", () => {
@@ -113,6 +115,7 @@ describe.each([
       ahead: { kind: answer, row: of },
       takesOver: of.uid,
       report: undefined,
+      failure: { reason },
     });
   });
 

@@ -49,6 +49,16 @@ describe("a new command", () => {
   });
 });
 
+test.each([
+  ["for less than ten seconds is offered without a read", 9_999, false],
+  ["for longer may have been cancelled behind a silent watch: it is looked up first", 10_000, true],
+])("a command that has been there %s", (_, ageMs, readLive) => {
+  const now = Date.parse(CREATED) + ageMs;
+  const { writeStatus, offer } = plan(observed(edgeCommand(), { now }));
+  expect(writeStatus).toBeUndefined();
+  expect(offer).toMatchObject({ message: "command", readLive });
+});
+
 describe("what lasts longer than a second is written", () => {
   test("Sent, when the node has not answered", () => {
     const { writeStatus } = plan(observed(edgeCommand(), { exchange: asked, ...late }));

@@ -97,6 +97,23 @@ test("when the resource was changed meanwhile neither a receipt is given nor any
   expect(world.received).toMatchObject([{ scope: "run", generation: 3 }]);
 });
 
+test.each([
+  ["404", { name: "not-there" }],
+  ["409", { resourceVersion: "0" }],
+])(
+  "a status write that fails with a %s while the resource is as it was read is tried with back-off",
+  async (_, metadata) => {
+    const world = worldWith();
+    world.node = away;
+    const updateStatus = world.commands.updateStatus.bind(world.commands);
+    world.commands.updateStatus = (object, status) =>
+      updateStatus({ ...object, metadata: { ...object.metadata, ...metadata } }, status);
+    await expect(world.passes()).rejects.toThrow();
+    expect(world.dueInMs).toBeUndefined();
+    expect(world.steps).toEqual(["status.writing"]);
+  },
+);
+
 describe("a resource whose time is up", () => {
   const over = edgeCommand({ spec: { ttlAfterFinished: "1h", cancel: true } });
 

@@ -130,6 +130,34 @@ describe("suspending what may have been sent", () => {
   });
 });
 
+describe("an expired command that is suspended", () => {
+  const expired = after(edgeCommand({ spec: { startDeadline: "1s" } }), {
+    ...away,
+    now: NOW + 2_000,
+  });
+  const seen = { now: NOW + 5_000 };
+
+  test.each([
+    ["present", {}],
+    ["away", away],
+  ] as const)("together with an extended deadline is held back: its node is %s", (_, node) => {
+    const { writeStatus, offer } = plan(
+      observed(edited(expired, { suspend: true, startDeadline: "10h" }), { ...seen, ...node }),
+    );
+    expect(offer).toBeUndefined();
+    expect(writeStatus).toMatchObject({
+      phase: "Suspended",
+      observedGeneration: 2,
+      run: { declared: 1, reason: "Suspended", suspendedAt: at(NOW + 5_000) },
+    });
+    expect(writeStatus?.run?.outcome).toBeUndefined();
+  });
+
+  test("alone stays expired", () => {
+    expect(after(edited(expired, { suspend: true }), seen).status.phase).toBe("Expired");
+  });
+});
+
 test("a cancelled command that was held back is withdrawn, once that is written", () => {
   const cancelled = edited(after(born), { cancel: true });
   const { writeStatus, offer } = plan(observed(cancelled, { now: LATER }));

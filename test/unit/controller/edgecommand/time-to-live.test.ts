@@ -2,7 +2,7 @@ import { describe, expect, test } from "vitest";
 
 import { plan } from "../../../../src/controller/edgecommand/plan.ts";
 import { edgeCommand, NOW, observed, runReport } from "../../../support/builders.ts";
-import { after, away, edited, finished } from "./planning.ts";
+import { after, answered, asked, away, edited, finished, late } from "./planning.ts";
 
 const HOUR = 3_600_000;
 const command = edgeCommand({ spec: { ttlAfterFinished: "1h" } });
@@ -70,4 +70,62 @@ describe("a resource with ttlAfterFinished", () => {
   test("without it is kept", () => {
     expect(plan(observed(finished(edgeCommand()), { now: NOW + 1e12 }))).toEqual({});
   });
+});
+
+test("the time to live counts from the end of the latest run, also where Completed stays True over it", () => {
+  const given = finished(edgeCommand({ spec: { ttlAfterFinished: "1h", offlinePolicy: "Fail" } }));
+  const endsAt = NOW + HOUR - 10_000;
+  const again = after(edited(given, { rerun: "now" }), { ...away, now: endsAt });
+  expect(again.status).toMatchObject({ phase: "Failed", run: { declared: 2 } });
+  const { remove, requeueAfterMs } = plan(observed(again, { ...away, now: endsAt + 11_000 }));
+  expect([remove, requeueAfterMs]).toEqual([undefined, HOUR - 11_000]);
+  expect(plan(observed(again, { ...away, now: endsAt + HOUR }))).toEqual({ remove: true });
+});
+
+describe("what is still owed an end is not deleted when its time is up", () => {
+  const timeIsUp = { now: NOW + 2_000_000 + HOUR };
+  const running = after(command, {
+    exchange: answered(runReport(command, { state: "Running" })),
+    ...late,
+  });
+  const silent = after(running, { ...away, now: NOW + 1_000_000, silentMs: 900_000 });
+  const expired = after(edgeCommand({ spec: { ttlAfterFinished: "1h", startDeadline: "1s" } }), {
+    ...away,
+    now: NOW + 2_000,
+  });
+
+  test("a run that its silent node accepted is kept until the node is back, and nothing wakes it", () => {
+    expect(silent.status).toMatchObject({ phase: "Unknown", run: { reason: "NodeSilent" } });
+    expect(plan(observed(silent, { ...away, ...timeIsUp }))).toEqual({});
+  });
+
+  test("and is deleted once its node has said how it ended", () => {
+    const told = after(silent, { ...timeIsUp, reports: [runReport(command)] });
+    expect(told.status.phase).toBe("Succeeded");
+    const later = { now: timeIsUp.now + HOUR };
+    expect(plan(observed(told, later))).toEqual({ remove: true });
+  });
+
+  test.each([
+    ["Unknown", silent],
+    ["Expired", expired],
+  ] as const)(
+    "%s, and its node is back: it is asked, and no loop waits for that",
+    (phase, over) => {
+      expect(over.status.phase).toBe(phase);
+      const about = plan(observed(over, timeIsUp));
+      expect(about.offer).toMatchObject({ message: "command" });
+      const arriving = plan(observed(over, { ...timeIsUp, node: { kind: "arriving" } }));
+      const onItsWay = plan(observed(over, { ...timeIsUp, exchange: asked }));
+      const paused = { ...asked, inFlight: false, dueAt: 12_000 };
+      const inAWhile = plan(observed(over, { ...timeIsUp, exchange: paused }));
+      expect([about, arriving, onItsWay, inAWhile].map(({ remove }) => remove)).toEqual(
+        Array(4).fill(undefined),
+      );
+      expect(arriving).toEqual({});
+      expect(onItsWay).toEqual({});
+      expect(inAWhile).toEqual({ requeueAfterMs: 2_000 });
+      expect(about.requeueAfterMs).toBeUndefined();
+    },
+  );
 });

@@ -71,4 +71,58 @@ describe("the silence of a node", () => {
     registry.heard("ship1", hello({ ledgerCounter: 2 }), 5_000);
     expect(registry.silentMs(SHIP, 5_000)).toBe(0);
   });
+
+  test("whose EdgeNode was deleted begins with that, and not when this process began to listen", () => {
+    const registry = listening();
+    registry.heard("ship1", hello(), 3_000);
+    registry.forget("ship1", 3_010);
+    expect(registry.get("ship1")).toBeUndefined();
+    expect(registry.silentMs(SHIP, 3_020)).toBe(10);
+    registry.heard("ship2", hello(), 3_000);
+    registry.forget("ship2", 3_050);
+    expect(registry.silentMs(SHIP, 3_060)).toBe(50);
+    registry.heard("ship1", hello(), 3_100);
+    expect(registry.silentMs(SHIP, 3_100)).toBe(0);
+  });
+
+  test("that was never heard is not broken by the deletion of its EdgeNode", () => {
+    const registry = listening();
+    registry.forget("ship1", 3_000);
+    expect(registry.silentMs(SHIP, 5_000)).toBe(4_000);
+  });
+});
+
+describe("a node to whose commands nobody listens", () => {
+  const TEN_MINUTES = 600_000;
+
+  /** Nobody listened at 2,000; it says hello right after. */
+  function backAgain(overrides: Partial<Hello> = {}): NodeRegistry {
+    const registry = listening();
+    registry.heard("ship1", hello(), 2_000);
+    registry.markUnreachable("ship1", 2_000);
+    expect(registry.remainingMs("ship1", 2_000)).toBe(0);
+    registry.heard("ship1", hello(overrides), 2_010);
+    expect(registry.remainingMs("ship1", 2_010)).toBe(GRACE_MS);
+    return registry;
+  }
+
+  test.each([
+    ["stays there when it is so again within ten minutes", {}, 2_000 + TEN_MINUTES - 1, GRACE_MS],
+    ["is away when it is so again after ten minutes", {}, 2_000 + TEN_MINUTES, 0],
+    ["is away at once in a new session of its agent", { sessionID: OTHER_UID }, 2_020, 0],
+  ])("and says hello: it %s", (_, next, again, remainingMs) => {
+    const registry = backAgain(next);
+    registry.heard("ship1", hello(next), again);
+    registry.markUnreachable("ship1", again);
+    expect(registry.remainingMs("ship1", again)).toBe(remainingMs);
+  });
+
+  test("stays there for as long as that is found again and again", () => {
+    const registry = backAgain();
+    for (let now = 300_000; now < 3 * TEN_MINUTES; now += 300_000) {
+      registry.heard("ship1", hello(), now);
+      registry.markUnreachable("ship1", now);
+      expect(registry.remainingMs("ship1", now)).toBe(GRACE_MS);
+    }
+  });
 });
