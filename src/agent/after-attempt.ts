@@ -1,7 +1,16 @@
 import type { CommandTerms } from "../protocol/command.ts";
 import { backoffMs } from "../runtime/backoff.ts";
 import type { Random } from "../runtime/random.ts";
-import { withoutFurtherAttempt, withStartOf, type RunEnd } from "./run-end.ts";
+import {
+  FILES_LOST,
+  withoutFurtherAttempt,
+  withStartOf,
+  WRAPPER_KILLED,
+  type RunEnd,
+} from "./run-end.ts";
+
+/** Reasons of ends that nobody saw. */
+const UNSEEN: ReadonlySet<string> = new Set([FILES_LOST.reason, WRAPPER_KILLED.reason]);
 
 /** What decides about a further attempt, beside how the last one ended. */
 export interface EndedAttempt {
@@ -47,7 +56,9 @@ export function afterAttempt(
   return { kind: "retry", end: whole, notBefore };
 }
 
-function mayBeRepeated({ outcome }: RunEnd, { terms }: EndedAttempt): boolean {
+function mayBeRepeated({ outcome, reason }: RunEnd, { terms }: EndedAttempt): boolean {
+  // It may have succeeded, for all that anybody knows.
+  if (UNSEEN.has(reason)) return terms.idempotent;
   switch (outcome) {
     case "Failed":
     case "TimedOut":

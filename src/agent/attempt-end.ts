@@ -8,7 +8,15 @@ import type { EndRequest } from "./end-request.ts";
 import { exitOf } from "./exit-status.ts";
 import type { LastWords } from "./last-words.ts";
 import { guardLeftovers } from "./leftover-guard.ts";
-import { endOfExit, timedOut, type EndCause, type Exit, type RunEnd } from "./run-end.ts";
+import {
+  endOfExit,
+  FILES_LOST,
+  timedOut,
+  WRAPPER_KILLED,
+  type EndCause,
+  type Exit,
+  type RunEnd,
+} from "./run-end.ts";
 import { forkFailure, spoolUnavailable } from "./spawn-failure.ts";
 import { outputsOf, tooLarge, type OutputTooLarge } from "./spooled-output.ts";
 
@@ -52,37 +60,78 @@ export async function endOfAttempt(attempt: Attempt, limits: AttemptLimits): Pro
 }
 
 async function seenToItsEnd(attempt: Attempt, limits: AttemptLimits): Promise<RunEnd> {
-  const { terms, folder, processes, words } = attempt;
-  const { clock, killGraceMs, maxOutputBytes } = limits;
+  const { processes, words } = attempt;
+  const { clock, killGraceMs } = limits;
   const asked = await firstCause(attempt, limits);
+  if (asked?.outcome === "TimedOut") attempt.folder.noteTimeUp();
   if (asked !== undefined) await endAttempt(processes, killGraceMs, clock);
   const over = await attempt.over;
   const exit = exitBy(words, over.code);
+  if (exit === "lost") {
+    await killAttempt(processes, clock);
+    return { ...FILES_LOST, ...asked };
+  }
   if (exit === "unstarted") {
     if (processes.cgroup !== undefined) removeCgroup(processes.cgroup);
     return neverStarted(words, asked);
   }
+  return ended(attempt, limits, { asked, over, exit });
+}
+
+interface Ended {
+  /** Why this agent ended it, if it did. */
+  readonly asked: Cause | undefined;
+  readonly over: WrapperOver;
+  readonly exit: Exit | "killed";
+}
+
+async function ended(
+  attempt: Attempt,
+  limits: AttemptLimits,
+  { asked, over, exit }: Ended,
+): Promise<RunEnd> {
+  const { terms, folder, processes } = attempt;
+  const { clock, maxOutputBytes } = limits;
+  const wasSeen = asked !== undefined || over.at !== undefined;
+  // The agent that wrote down that it is to be ended may have got as far as asking it to.
+  const left = wasSeen ? undefined : (attempt.end.cause ?? timeUp(attempt));
   // Nobody would keep what goes on without its wrapper.
-  if (exit === "killed" && asked === undefined) await killAttempt(processes, clock);
-  const cause = asked ?? tooLarge(folder, maxOutputBytes);
+  const isUnkept = exit === "killed" || left !== undefined;
+  if (asked === undefined && isUnkept) await killAttempt(processes, clock);
   const outputs = await outputsOf(folder, terms.inlineBytes, maxOutputBytes);
   leave(attempt, limits);
-  const how = exit === "killed" ? { code: null, signal: "SIGKILL" } : exit;
+  const byItself = endByItself(exit, wasSeen, terms);
+  const cause = asked ?? (byItself.outcome === "Succeeded" ? undefined : left);
   return {
-    ...endOfExit(how, terms.successExitCodes, undefined),
-    ...cause,
+    ...byItself,
+    ...(cause ?? tooLarge(folder, maxOutputBytes)),
     ...durationOf(attempt, over),
     ...outputs,
   };
 }
 
+/** An earlier agent had begun to end it, since its time was up. */
+function timeUp({ folder, terms }: Attempt): EndCause | undefined {
+  return folder.isTimeUp() ? timedOut(terms.timeoutMs) : undefined;
+}
+
+/** How it ended if nobody asked it to. A command that went on without its wrapper ended unseen. */
+function endByItself(exit: Exit | "killed", wasSeen: boolean, terms: CommandTerms): RunEnd {
+  if (exit !== "killed") return endOfExit(exit, terms.successExitCodes, undefined);
+  const killed = endOfExit({ code: null, signal: "SIGKILL" }, terms.successExitCodes, undefined);
+  return wasSeen ? killed : { ...killed, ...WRAPPER_KILLED };
+}
+
 /** Waits for the exit, the time-out, the owner or too much output: why the run is to be ended, if it is. */
 async function firstCause(attempt: Attempt, limits: AttemptLimits): Promise<Cause | undefined> {
-  const { terms, deadline, end, folder } = attempt;
+  const { terms, deadline, end, folder, words } = attempt;
   const { clock, maxOutputBytes } = limits;
   const over = new AbortController();
   const watching = AbortSignal.any([over.signal, end.signal]);
-  void attempt.over.then(() => over.abort());
+  void attempt.over.then(
+    () => over.abort(),
+    () => over.abort(),
+  );
   // What was over before this agent looked is not to be ended, however late it is.
   await nextTurn();
   const left = (): number => deadline - clock.monotonic();
@@ -93,7 +142,8 @@ async function firstCause(attempt: Attempt, limits: AttemptLimits): Promise<Caus
   }
   // After a long stall of this process the timer comes first: an exit in time gets its turn.
   await nextTurn();
-  if (over.signal.aborted) return undefined;
+  // The keeper of an earlier agent may have said its last and not have been looked at since.
+  if (over.signal.aborted || typeof words.progress() === "number") return undefined;
   return end.cause ?? excess ?? timedOut(terms.timeoutMs);
 }
 
@@ -101,8 +151,9 @@ async function firstCause(attempt: Attempt, limits: AttemptLimits): Promise<Caus
  * How the command ended, by its wrapper's last words. `code`: the wrapper's own exit status, if it is known,
  * which is the command's; it tells where the disk did not take the last of them.
  */
-function exitBy(words: LastWords, code: number | null): Exit | "killed" | "unstarted" {
+function exitBy(words: LastWords, code: number | null): Exit | "killed" | "unstarted" | "lost" {
   const progress = words.progress();
+  if (progress === "lost") return "lost";
   if (progress === "unbegun" || progress === "none") return "unstarted";
   const status = progress === "begun" ? code : progress;
   return status === null ? "killed" : exitOf(status, words.spoke());

@@ -15,7 +15,7 @@ import {
 import { rm } from "node:fs/promises";
 import { join } from "node:path";
 import type { Clock } from "../runtime/clock.ts";
-import { LastWords, makeRoom } from "./last-words.ts";
+import { LastWords, makeRoom, type Progress } from "./last-words.ts";
 import { errorCode } from "./spawn-failure.ts";
 import { signalProcess, wrapperRuns, wrappersOf } from "./run-processes.ts";
 
@@ -24,6 +24,7 @@ const REMOVED = ".removed";
 const PRIVATE_FILE = 0o600;
 const PRIVATE_FOLDER = 0o700;
 const POLL_MS = 20;
+const TIME_UP = "time-up";
 /** What `pid` has when an agent made it. */
 const CLAIMED_BY_AGENT = "agent\n";
 
@@ -155,7 +156,6 @@ export class AttemptFolder {
    * tell nor claim.
    */
   async claim(clock: Clock, deadline: number): Promise<number | undefined> {
-    this.isGone();
     if (this.#makeClaim()) {
       // One that is late comes upon the claim, if it still comes to look. None is to be left to do so.
       this.#endWrappers();
@@ -173,11 +173,23 @@ export class AttemptFolder {
     return typeof id === "number" ? id : undefined;
   }
 
-  /** Whether there is no such folder. Throws if its wrapper goes on without it. */
-  isGone(): boolean {
-    if (existsSync(this.path)) return false;
-    if (wrappersOf(this.path).length === 0) return true;
-    throw new Error("the attempt goes on, and its files are gone");
+  /** Whether it has what the end of its attempt can be told from: nobody but a person takes that away. */
+  isWhole(): boolean {
+    const progress = this.#progress();
+    if (progress === undefined || progress === "lost") return false;
+    return progress === "unbegun" || typeof this.wrapperID() === "number";
+  }
+
+  /** Whether anything in it says that its wrapper has claimed it. */
+  hasBegun(): boolean {
+    if (typeof this.wrapperID() === "number") return true;
+    const progress = this.#progress();
+    return progress !== undefined && progress !== "lost" && progress !== "unbegun";
+  }
+
+  /** Whether a wrapper of it is there, claimed or not. */
+  hasWrapper(): boolean {
+    return wrappersOf(this.path).length > 0;
   }
 
   /** The wrapper's process id, once it has claimed the attempt. */
@@ -194,9 +206,26 @@ export class AttemptFolder {
     return wrapperRuns(pid, this.path);
   }
 
-  /** How much a stream has come to so far; nothing if it is gone. */
+  /** Leaves word, for an agent that sees only the end, that this one began to end it because its time was up. */
+  noteTimeUp(): void {
+    try {
+      writeFileSync(join(this.path, TIME_UP), "", { mode: PRIVATE_FILE });
+    } catch {
+      // Then that agent tells of the signal.
+    }
+  }
+
+  isTimeUp(): boolean {
+    return existsSync(join(this.path, TIME_UP));
+  }
+
+  /** How much a stream has come to so far; nothing if it cannot be looked at. */
   size(stream: StreamName): number {
-    return statSync(this.file(stream), { throwIfNoEntry: false })?.size ?? 0;
+    try {
+      return statSync(this.file(stream)).size;
+    } catch {
+      return 0;
+    }
   }
 
   file(stream: StreamName): string {
@@ -211,6 +240,18 @@ export class AttemptFolder {
   cgroup(): string | undefined {
     const path = this.#read("cgroup");
     return path === "" ? undefined : path;
+  }
+
+  /** Undefined where its last words cannot be read. */
+  #progress(): Progress | undefined {
+    try {
+      const words = this.lastWords();
+      const progress = words.progress();
+      words.close();
+      return progress;
+    } catch {
+      return undefined;
+    }
   }
 
   #makeClaim(): boolean {

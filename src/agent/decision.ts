@@ -105,8 +105,7 @@ function decideOnNoRow({ requestedAt, ledgerSince }: Offer): Decision {
 
 function decideOnOwnRow(offer: Offer, row: Row): Decision {
   // A lower generation with an empty rerun is the state from before the row's rerun was set.
-  const isOlder = order(offer.epoch, offer.generation, row) < 0;
-  const isKnown = isOlder ? isExactly(offer, row.run) : isSame(offer, row.run);
+  const isKnown = isOlder(offer, row) ? isExactly(offer, row.run) : isSame(offer, row.run);
   if (isKnown) return { kind: "known" };
   if (order(offer.epoch, offer.declared, row) <= 0) return { kind: "nodeIsAhead" };
   return { kind: "newRun", ends: unfinished(row.run), retires: undefined };
@@ -134,6 +133,14 @@ function isExactly(offer: What, run: What): boolean {
 /** An empty rerun asks for nothing new: whatever the run's was, it is the same. */
 function isSame(offer: What, run: What): boolean {
   return offer.revision === run.revision && (offer.rerun === "" || offer.rerun === run.rerun);
+}
+
+/** Whether it speaks of an earlier state of the resource than the row's. */
+export function isOlder(
+  { epoch, generation }: Pick<Offer, "epoch" | "generation">,
+  row: Row,
+): boolean {
+  return order(epoch, generation, row) < 0;
 }
 
 /** Negative if it is before what the row has, 0 if it is that: a higher epoch is later at any generation. */

@@ -9,7 +9,7 @@ export function makeRoom(exit: number): void {
 }
 
 /** How far a wrapper has come: a number is the status of its command, "none" that it got no process for it. */
-export type Progress = "unbegun" | "begun" | "none" | number;
+export type Progress = "unbegun" | "lost" | "begun" | "none" | number;
 
 /**
  * What a wrapper leaves for whoever comes after it (see `WRAPPER_SCRIPT`). Held open: a command that removes
@@ -28,6 +28,8 @@ export class LastWords {
   progress(): Progress {
     const bytes = Buffer.alloc(ROOM.length);
     const text = bytes.toString("latin1", 0, readSync(this.#exit, bytes, 0, bytes.length, 0));
+    // What a wrapper writes over it never makes it shorter: somebody else did.
+    if (text.length < ROOM.length) return "lost";
     const [first, second = "", ...rest] = text.split("\n");
     if (first !== "begun") return "unbegun";
     // Not a line yet.

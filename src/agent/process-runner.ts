@@ -6,7 +6,7 @@ import { removeCgroup } from "./cgroup.ts";
 import type { EndRequest } from "./end-request.ts";
 import { findProgram } from "./find-program.ts";
 import { LastWords } from "./last-words.ts";
-import { FILES_LOST, unstarted, type RunEnd } from "./run-end.ts";
+import { FILES_LOST, timedOut, unstarted, type RunEnd } from "./run-end.ts";
 import type { RunSpool } from "./run-spool.ts";
 import { errorCode, spawnFailure, spoolUnavailable } from "./spawn-failure.ts";
 import { startWrapper } from "./wrapper.ts";
@@ -109,10 +109,8 @@ export async function reattachProcess(
   const { clock, spool } = options;
   const { runID, attempt } = spec;
   const folder = spool.attempt(runID, attempt);
-  if (spec.wasForked === true && folder.isGone()) {
-    await spool.kill(runID, attempt, clock);
-    return FILES_LOST;
-  }
+  const mustBeWhole = spec.wasForked === true || folder.hasWrapper() || folder.hasBegun();
+  if (mustBeWhole && !folder.isWhole()) return endWithoutFiles(spec, owner, options);
   const pid = await folder.claim(clock, spec.deadline);
   if (pid === undefined) return "neverStarted";
   const words = folder.lastWords();
@@ -121,6 +119,23 @@ export async function reattachProcess(
   const processes = { runID, group: isKept() ? pid : undefined, cgroup: folder.cgroup() };
   const over = overOfAnothers(words, isKept, clock);
   return endOfAttempt({ ...spec, ...owner, folder, words, processes, over }, limitsOf(options));
+}
+
+/**
+ * Nobody will know how this attempt ends, or has ended. What is left of it has its time, and is ended when that is
+ * up or its owner asks.
+ */
+async function endWithoutFiles(
+  { runID, attempt, deadline, terms, wasForked }: ReattachedSpec,
+  { end }: ProcessOwner,
+  { clock, spool }: ProcessRunnerOptions,
+): Promise<RunEnd> {
+  const folder = spool.attempt(runID, attempt);
+  const isDue = (): boolean => end.cause !== undefined || clock.monotonic() >= deadline;
+  while (folder.hasWrapper() && !isDue()) await clock.sleep(REATTACHED_LOOK_MS, end.signal);
+  const cause = folder.hasWrapper() ? (end.cause ?? timedOut(terms.timeoutMs)) : undefined;
+  await spool.kill(runID, attempt, clock);
+  return { ...FILES_LOST, started: wasForked === true ? "True" : "Unknown", ...cause };
 }
 
 function filesOf(folder: AttemptFolder, stdin: string, spool: RunSpool): AttemptFiles | RunEnd {

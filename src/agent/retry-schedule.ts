@@ -14,6 +14,8 @@ interface Waiting {
   readonly run: DueRun;
   /** In milliseconds of the controller's time. */
   readonly notBefore: number;
+  /** No pause is longer: what seems to be was planned by a clock that has been set back since. */
+  readonly maxPauseMs: number;
 }
 
 /** Keeps accepted runs until they may be started. While the controller's time is not known, none may. */
@@ -28,9 +30,9 @@ export class RetrySchedule {
   }
 
   /** `notBefore`: in the controller's time; at once unless told. */
-  add(run: DueRun, notBefore?: string): void {
+  add(run: DueRun, notBefore?: string, maxPauseMs = Number.POSITIVE_INFINITY): void {
     const from = notBefore === undefined ? Number.NEGATIVE_INFINITY : Date.parse(notBefore);
-    this.#waiting.push({ run, notBefore: from });
+    this.#waiting.push({ run, notBefore: from, maxPauseMs });
     this.#wakeup.wake();
   }
 
@@ -50,6 +52,10 @@ export class RetrySchedule {
   #startDue(): void {
     const now = this.#options.controllerClock.now();
     if (now === undefined) return;
+    this.#waiting = this.#waiting.map((waiting) => ({
+      ...waiting,
+      notBefore: Math.min(waiting.notBefore, now + waiting.maxPauseMs),
+    }));
     const due = this.#waiting.filter(({ notBefore }) => notBefore <= now);
     this.#waiting = this.#waiting.filter(({ notBefore }) => notBefore > now);
     for (const { run } of due.toSorted(byTime)) this.#options.start(run);

@@ -57,6 +57,13 @@ export const FILES_LOST: RunEnd = {
   message: "Its files on the node were removed while it ran: how it ended is not known.",
 };
 
+/** What is told of an attempt whose wrapper was killed while there was no agent to see what became of it. */
+export const WRAPPER_KILLED = {
+  reason: "WrapperKilled",
+  message:
+    "What kept it was killed while no agent was there: the command may have gone on by itself.",
+} as const;
+
 /** The end of a run that was not started and will not be. */
 export function unstarted(cause: EndCause): RunEnd {
   return { ...cause, started: "False" };

@@ -24,7 +24,7 @@ export interface RunRecorderOptions {
   /** Called when a result is on the disk. */
   readonly onResult: (runID: string) => void;
   /** Called when a run is accepted again, to be started from a moment of the controller's time on. */
-  readonly onWaiting: (run: DueRun, notBefore?: string) => void;
+  readonly onWaiting: (run: DueRun, notBefore?: string, maxPauseMs?: number) => void;
 }
 
 /** Writes down how an attempt ended, and sees to what follows from that. */
@@ -63,7 +63,7 @@ export class RunRecorder {
     const { runID, lastEnd } = run;
     const rejection = rejectionOf(run.work, methods);
     if (rejection === undefined) {
-      onWaiting(dueRunOf(run), run.notBefore);
+      onWaiting(dueRunOf(run), run.notBefore, run.terms.retry.maxBackoffMs);
       return;
     }
     await controllerClock.known;

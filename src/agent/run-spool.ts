@@ -30,7 +30,7 @@ export class RunSpool {
 
   /** Makes what all attempts share. Throws the system's error. */
   prepare(): void {
-    if (this.#isPrepared && existsSync(this.#script)) return;
+    if (this.#isPrepared && existsSync(this.#script) && existsSync(this.#runs)) return;
     mkdirSync(this.#runs, { recursive: true, mode: 0o700 });
     // Renamed into place: a shell that still reads the script of an earlier agent goes on with that one.
     const fresh = `${this.#script}.new`;

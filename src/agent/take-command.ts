@@ -2,7 +2,7 @@ import type { Ack } from "../protocol/ack.ts";
 import type { Command } from "../protocol/command.ts";
 import type { RunResult } from "../protocol/run.ts";
 import type { Withdrawal } from "../protocol/withdrawal.ts";
-import { decide, type Decision, type Row } from "./decision.ts";
+import { decide, isOlder, type Decision, type Row } from "./decision.ts";
 import type { LedgerTables } from "./ledger-tables.ts";
 import { CANCELLED, DELETED, REPLACED, unstarted, type EndCause } from "./run-end.ts";
 
@@ -111,6 +111,10 @@ function take(tables: LedgerTables, taking: Offered): Taken {
     case "takeoverNeeded":
       return { ack: { answer: decision.kind, row: ownerOf(existing(row)) }, ...NOTHING };
     case "known":
+      // It may have been taken back since.
+      if (taking.withdraws !== undefined && isOlder(offered, existing(row))) {
+        return { ack: { answer: "nodeIsAhead", row: ownerOf(existing(row)) }, ...NOTHING };
+      }
       return known(tables, taking, existing(row).run.runID);
     case "adopt":
       return adopt(tables, taking, { row: existing(row), decision });

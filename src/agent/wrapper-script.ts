@@ -14,6 +14,8 @@
  *   nothing and that, other than "ignore", the command does not inherit. SIGKILL is left, and what nobody
  *   dies of (SIGCHLD, SIGCONT, SIGURG, SIGWINCH, and the stops of terminals, which a session without one
  *   does not have). The numbers are those of all Linux machines that Node runs on.
+ * - What options the environment gives a shell (bash takes `SHELLOPTS`), those that would change any of this are
+ *   off: under `errexit` a command that fails would end the script as one for which there was no process.
  * - The command has the descriptors 0, 1, 2 and no other, and the environment that the shell was given, as
  *   far as it is variables that shells know; no variable is assigned to. Each shell sets PWD, and `_` is
  *   bash's own.
@@ -28,10 +30,11 @@
  *   Those two are therefore reported as the exit codes 130 and 141. bash says nothing at all when it runs
  *   with `-c`; hence a script in a file.
  */
-export const WRAPPER_SCRIPT = `trap : 1 2 3 4 5 6 7 8 10 11 12 13 14 15 16 24 25 26 27 29 30 31 \\
+export const WRAPPER_SCRIPT = `set +Cemvx
+trap : 1 2 3 4 5 6 7 8 10 11 12 13 14 15 16 24 25 26 27 29 30 31 \\
   34 35 36 37 38 39 40 41 42 43 44 45 46 47 48 49 50 51 52 53 54 55 56 57 58 59 60 61 62 63 64
 [ -z "$2" ] || echo 0 >"$2"
-set -C +xv
+set -C
 [ "$1/exit" -ef /proc/self/fd/4 ] || exit 125
 echo "$$" >"$1/pid" && echo begun >&4 || exit 125
 shift 2

@@ -1,5 +1,5 @@
 import { randomUUID } from "node:crypto";
-import { existsSync, mkdirSync, readdirSync, statSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { ownCgroup } from "../../../src/agent/cgroup.ts";
@@ -295,6 +295,14 @@ describe("the files of attempts", () => {
     mkdirSync(world.path(`data/runs/${first}.1.removed/left`), { recursive: true });
     await spool.retain(new Set());
     expect(readdirSync(world.path("data/runs"))).toEqual([]);
+  });
+
+  test("are made also after the folder of all of them was removed", async () => {
+    const options = world.options();
+    const run = (): Promise<RunEnd> => runProcess(world.spec({ argv: ["true"] }), owner(), options);
+    expect(await run()).toMatchObject({ outcome: "Succeeded" });
+    rmSync(world.path("data/runs"), { recursive: true });
+    expect(await run()).toMatchObject({ outcome: "Succeeded" });
   });
 
   test("are made once: an attempt is never begun again", async () => {

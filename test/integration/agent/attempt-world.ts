@@ -1,5 +1,7 @@
+import { spawn, type ChildProcess } from "node:child_process";
 import { randomUUID } from "node:crypto";
-import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { once } from "node:events";
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { environmentOf } from "../../../src/agent/base-environment.ts";
@@ -16,6 +18,7 @@ import type { RunEnd } from "../../../src/agent/run-end.ts";
 import { killRuns } from "../../../src/agent/run-processes.ts";
 import { RunSpool } from "../../../src/agent/run-spool.ts";
 import { systemClock } from "../../../src/runtime/clock.ts";
+import { eventually } from "./world.ts";
 
 /** The shells that may be /bin/sh on a node, as far as this machine has them. */
 export const SHELLS = ["/bin/dash", "/bin/bash", "/bin/busybox"].filter((path) => existsSync(path));
@@ -94,6 +97,50 @@ export class AttemptWorld implements AsyncDisposable {
     return this.run({ argv: ["/bin/sh", "-c", script] }, overrides);
   }
 
+  folderOf({ runID }: Pick<ProcessSpec, "runID">): string {
+    return join(this.dataDir, "runs", `${runID}.1`);
+  }
+
+  /** The process id of an attempt's keeper. */
+  keeperOf(spec: Pick<ProcessSpec, "runID">): number {
+    return Number(readFileSync(join(this.folderOf(spec), "pid"), "utf8"));
+  }
+
+  /** A script that is under way when "ready" has its process id, and goes on until `go`. */
+  waiting(then: string): [string, ...string[]] {
+    const ready = this.path("ready");
+    const announce = `echo $$ > ${ready}.new; mv ${ready}.new ${ready}`;
+    const wait = `while ! [ -e ${this.path("go")} ]; do sleep 0.01; done`;
+    return ["/bin/sh", "-c", `echo before; ${announce}; ${wait}; ${then}`];
+  }
+
+  go(): void {
+    writeFileSync(this.path("go"), "");
+  }
+
+  startEarlierAgent(spec: ProcessSpec): ChildProcess {
+    const program = new URL("earlier-agent.ts", import.meta.url).pathname;
+    return spawn(process.execPath, [program, this.dataDir, JSON.stringify(spec)], {
+      stdio: ["ignore", "inherit", "inherit"],
+    });
+  }
+
+  /** Has an agent start a command and be killed while that is under way. */
+  async orphaned(task: Task): Promise<ProcessSpec> {
+    const spec = this.spec(task);
+    const agent = this.startEarlierAgent(spec);
+    await this.ready();
+    await killed(agent);
+    return spec;
+  }
+
+  /** Resolves when the script is under way. */
+  async ready(): Promise<void> {
+    await eventually(() => {
+      if (this.read("ready") === "") throw new Error("the script is not under way");
+    });
+  }
+
   /** Takes an attempt up as the next agent does. */
   reattach(
     spec: Omit<ProcessSpec, "argv" | "env" | "work">,
@@ -112,4 +159,10 @@ export class AttemptWorld implements AsyncDisposable {
 
 export function owner(onForked: () => void = () => undefined): ProcessOwner {
   return { end: new EndRequest(), onForked };
+}
+
+export async function killed(process: ChildProcess): Promise<void> {
+  const exited = once(process, "exit");
+  process.kill("SIGKILL");
+  await exited;
 }

@@ -1,5 +1,4 @@
-import { spawn, type ChildProcess } from "node:child_process";
-import { once } from "node:events";
+import { spawn } from "node:child_process";
 import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { AttemptFolder } from "../../../src/agent/attempt-folder.ts";
@@ -8,11 +7,12 @@ import {
   runProcess,
   type ProcessSpec,
 } from "../../../src/agent/process-runner.ts";
-import { signalProcess } from "../../../src/agent/run-processes.ts";
+import { CANCELLED } from "../../../src/agent/run-end.ts";
+import { signalGroup, signalProcess } from "../../../src/agent/run-processes.ts";
 import type { RunSpool } from "../../../src/agent/run-spool.ts";
 import { startWrapper, type Wrapper } from "../../../src/agent/wrapper.ts";
 import { systemClock } from "../../../src/runtime/clock.ts";
-import { AttemptWorld, HAS_CGROUPS, owner, SHELLS, type Task } from "./attempt-world.ts";
+import { AttemptWorld, HAS_CGROUPS, killed, owner, SHELLS } from "./attempt-world.ts";
 import { eventually, isAlive } from "./world.ts";
 
 let world: AttemptWorld;
@@ -23,47 +23,12 @@ afterEach(async () => {
   await world[Symbol.asyncDispose]();
 });
 
-function folderOf(spec: Pick<ProcessSpec, "runID">): string {
-  return world.path(`data/runs/${spec.runID}.1`);
-}
-
-/** A script that is under way when "ready" has its process id, and goes on until "go" is there. */
-function waiting(then: string): [string, ...string[]] {
-  const ready = world.path("ready");
-  const announce = `echo $$ > ${ready}.new; mv ${ready}.new ${ready}`;
-  const wait = `while ! [ -e ${world.path("go")} ]; do sleep 0.01; done`;
-  return ["/bin/sh", "-c", `echo before; ${announce}; ${wait}; ${then}`];
-}
-
-function go(): void {
-  writeFileSync(world.path("go"), "");
-}
-
-function startEarlierAgent(spec: ProcessSpec): ChildProcess {
-  const program = new URL("earlier-agent.ts", import.meta.url).pathname;
-  return spawn(process.execPath, [program, world.dataDir, JSON.stringify(spec)], {
-    stdio: ["ignore", "inherit", "inherit"],
-  });
-}
-
-async function killed(agent: ChildProcess): Promise<void> {
-  const exited = once(agent, "exit");
-  agent.kill("SIGKILL");
-  await exited;
-}
-
-/** Has an agent start a command and be killed while that is under way. */
-async function orphaned(task: Task): Promise<ProcessSpec> {
-  const spec = world.spec(task);
-  const agent = startEarlierAgent(spec);
-  await eventually(() => expect(world.read("ready")).not.toBe(""));
-  await killed(agent);
-  return spec;
-}
-
 describe("a command whose agent was killed", () => {
   test("is taken up while it runs, and its end is seen", async () => {
-    const spec = await orphaned({ argv: waiting("cat; echo after; exit 3"), stdin: "input\n" });
+    const spec = await world.orphaned({
+      argv: world.waiting("cat; echo after; exit 3"),
+      stdin: "input\n",
+    });
     const forks: string[] = [];
     const reattached = reattachProcess(
       spec,
@@ -71,7 +36,7 @@ describe("a command whose agent was killed", () => {
       world.options(),
     );
     await eventually(() => expect(forks).toEqual(["forked"]));
-    go();
+    world.go();
     const end = await reattached;
     expect(end).toMatchObject({
       outcome: "Failed",
@@ -85,9 +50,9 @@ describe("a command whose agent was killed", () => {
   });
 
   test("is taken up after it has ended, without a guess of how long it took", async () => {
-    const spec = await orphaned({ argv: waiting("kill -SEGV $$"), timeoutMs: 60_000 });
-    const keeper = Number(readFileSync(`${folderOf(spec)}/pid`, "utf8"));
-    go();
+    const spec = await world.orphaned({ argv: world.waiting("kill -SEGV $$"), timeoutMs: 60_000 });
+    const keeper = world.keeperOf(spec);
+    world.go();
     await eventually(() => expect(isAlive(keeper)).toBe(false));
     // However late it is meanwhile.
     const end = await world.reattach({ ...spec, deadline: systemClock.monotonic() - 1_000 });
@@ -100,7 +65,7 @@ describe("a command whose agent was killed", () => {
   });
 
   test("is ended at once if its time is up", async () => {
-    const spec = await orphaned({ argv: waiting("true") });
+    const spec = await world.orphaned({ argv: world.waiting("true") });
     const end = await world.reattach({ ...spec, deadline: systemClock.monotonic() - 1_000 });
     expect(end).toMatchObject({
       outcome: "TimedOut",
@@ -112,14 +77,14 @@ describe("a command whose agent was killed", () => {
   });
 
   test("keeps its time", async () => {
-    const spec = await orphaned({ argv: waiting("true") });
+    const spec = await world.orphaned({ argv: world.waiting("true") });
     const deadline = systemClock.monotonic() + 300;
     expect(await world.reattach({ ...spec, deadline })).toMatchObject({ outcome: "TimedOut" });
     expect(systemClock.monotonic()).toBeGreaterThanOrEqual(deadline);
   });
 
   test("is ended when its owner asks for it", async () => {
-    const spec = await orphaned({ argv: waiting("true") });
+    const spec = await world.orphaned({ argv: world.waiting("true") });
     const own = owner();
     const reattached = reattachProcess(spec, own, world.options());
     own.end.end({ outcome: "Cancelled", reason: "Replaced", message: "" });
@@ -128,15 +93,15 @@ describe("a command whose agent was killed", () => {
   });
 
   test("is ended when it prints too much", async () => {
-    const spec = await orphaned({ argv: waiting("exec yes") });
-    go();
+    const spec = await world.orphaned({ argv: world.waiting("exec yes") });
+    world.go();
     const end = await world.reattach(spec, { maxOutputBytes: 1_000 });
     expect(end).toMatchObject({ reason: "OutputTooLarge", stdout: { bytes: 1_000 } });
   });
 
   test("was ended by SIGKILL if its keeper is gone without a word, and nothing is left of it", async () => {
-    const spec = await orphaned({ argv: waiting("true") });
-    const keeper = Number(readFileSync(`${folderOf(spec)}/pid`, "utf8"));
+    const spec = await world.orphaned({ argv: world.waiting("true") });
+    const keeper = world.keeperOf(spec);
     process.kill(keeper, "SIGKILL");
     await eventually(() => expect(isAlive(keeper)).toBe(false));
     const end = await world.reattach(spec);
@@ -145,20 +110,68 @@ describe("a command whose agent was killed", () => {
   });
 
   test("is not mistaken for another process that has its keeper's number by now", async () => {
-    const spec = await orphaned({ argv: waiting("true") });
-    const keeper = Number(readFileSync(`${folderOf(spec)}/pid`, "utf8"));
+    const spec = await world.orphaned({ argv: world.waiting("true") });
+    const keeper = world.keeperOf(spec);
     process.kill(-keeper, "SIGKILL");
     await eventually(() => expect(isAlive(keeper)).toBe(false));
     const other = spawn("sleep", ["300"], { detached: true, stdio: "ignore" });
-    writeFileSync(`${folderOf(spec)}/pid`, `${other.pid}\n`);
+    writeFileSync(`${world.folderOf(spec)}/pid`, `${other.pid}\n`);
     expect(await world.reattach(spec)).toMatchObject({ signal: "SIGKILL" });
     expect(isAlive(other.pid ?? 0)).toBe(true);
     await killed(other);
   });
 
+  test("is ended for the cause of the agent that asked it to and died, and nothing is left of it", async () => {
+    const stays = `sh -c 'trap "" TERM; echo $$ > ${world.path("stays")}; exec sleep 300'`;
+    const isThere = `until [ -s ${world.path("stays")} ]; do sleep 0.01; done`;
+    const spec = await world.orphaned({
+      argv: ["/bin/sh", "-c", `${stays} & ${isThere}; echo $$ > ${world.path("ready")}; wait`],
+    });
+    const keeper = world.keeperOf(spec);
+    signalGroup(keeper, "SIGTERM");
+    await eventually(() => expect(isAlive(keeper)).toBe(false));
+    expect(isAlive(Number(world.read("stays")))).toBe(true);
+    const own = owner();
+    own.end.end(CANCELLED);
+    const end = await reattachProcess(spec, own, world.options());
+    expect(end).toMatchObject({ ...CANCELLED, started: "True", signal: "SIGTERM" });
+    expect(isAlive(Number(world.read("stays")))).toBe(false);
+  });
+
+  test("has run out of time if its agent died over ending it for that", async () => {
+    const spec = await world.orphaned({ argv: world.waiting("true") });
+    const keeper = world.keeperOf(spec);
+    new AttemptFolder(world.folderOf(spec)).noteTimeUp();
+    signalGroup(keeper, "SIGKILL");
+    await eventually(() => expect(isAlive(keeper)).toBe(false));
+    const end = await world.reattach(spec);
+    expect(end).toMatchObject({ outcome: "TimedOut", started: "True", signal: "SIGKILL" });
+  });
+
+  test("has not run out of time if it ended in time and was looked at later", async () => {
+    const spec = await world.orphaned({ argv: world.waiting("exit 3") });
+    const keeper = world.keeperOf(spec);
+    const ended = (): Promise<void> => eventually(() => expect(isAlive(keeper)).toBe(false));
+    const clock = {
+      ...systemClock,
+      monotonic: () => (isAlive(keeper) ? spec.deadline - 1 : spec.deadline),
+      // What waits for its time has a signal. What looks for its keeper has none, and comes after that.
+      sleep: async (_: number, signal?: AbortSignal) => {
+        await ended();
+        if (signal === undefined) await systemClock.sleep(200);
+      },
+    };
+    const reattached = reattachProcess(
+      spec,
+      owner(() => world.go()),
+      world.options({ clock }),
+    );
+    expect(await reattached).toMatchObject({ outcome: "Failed", exitCode: 3 });
+  });
+
   test("is found in its cgroup, if it has one, by an agent of another place", async () => {
     const escape = `env -i PATH=/usr/bin:/bin setsid sh -c 'trap "" TERM; sleep 300; sleep 300' &`;
-    const spec = await orphaned({
+    const spec = await world.orphaned({
       argv: ["/bin/sh", "-c", `${escape} echo $! > ${world.path("ready")}; wait`],
     });
     const end = await world.reattach({ ...spec, deadline: 0 });
@@ -167,14 +180,14 @@ describe("a command whose agent was killed", () => {
     expect(isAlive(escaped)).toBe(!HAS_CGROUPS);
     signalProcess(escaped, "SIGKILL");
     if (HAS_CGROUPS) {
-      expect(existsSync(readFileSync(`${folderOf(spec)}/cgroup`, "utf8"))).toBe(false);
+      expect(existsSync(readFileSync(`${world.folderOf(spec)}/cgroup`, "utf8"))).toBe(false);
     }
   });
 
   test("is taken up again and again", async () => {
-    const spec = await orphaned({ argv: waiting("exit 4") });
+    const spec = await world.orphaned({ argv: world.waiting("exit 4") });
     const reattached = [world.reattach(spec), world.reattach(spec)];
-    go();
+    world.go();
     for (const end of await Promise.all(reattached)) expect(end).toMatchObject({ exitCode: 4 });
     expect(await world.reattach(spec)).toMatchObject({ exitCode: 4 });
   });
@@ -212,7 +225,7 @@ describe("a command that was not started", () => {
     const spec = world.spec({ argv: ["true"] });
     spool.prepare();
     spool.attempt(spec.runID, 1).create("");
-    writeFileSync(`${folderOf(spec)}/pid`, "");
+    writeFileSync(`${world.folderOf(spec)}/pid`, "");
     expect(await world.reattach(spec)).toBe("neverStarted");
   });
 
@@ -221,16 +234,29 @@ describe("a command that was not started", () => {
     const spec = world.spec({ argv: ["true"] });
     spool.prepare();
     spool.attempt(spec.runID, 1).create("");
-    writeFileSync(`${folderOf(spec)}/pid`, "99999999\n");
+    writeFileSync(`${world.folderOf(spec)}/pid`, "99999999\n");
     expect(await world.reattach(spec)).toMatchObject({ started: "False" });
   });
 });
 
-test("whether a command has started is not guessed where its files were taken away under it", async () => {
-  const spec = await orphaned({ argv: waiting("true") });
-  rmSync(folderOf(spec), { recursive: true });
-  await expect(world.reattach(spec)).rejects.toThrow("files are gone");
-  expect(isAlive(Number(world.read("ready")))).toBe(true);
+describe("a command whose files were taken away under it", () => {
+  test("is ended in its time", async () => {
+    const spec = await world.orphaned({ argv: world.waiting("true") });
+    rmSync(world.folderOf(spec), { recursive: true });
+    const deadline = systemClock.monotonic() + 300;
+    const end = await world.reattach({ ...spec, deadline });
+    expect(end).toMatchObject({ outcome: "TimedOut", started: "Unknown" });
+    expect(systemClock.monotonic()).toBeGreaterThanOrEqual(deadline);
+    expect(isAlive(Number(world.read("ready")))).toBe(false);
+  });
+
+  test("is FilesLost if it ends before that, and whether it has started is not guessed", async () => {
+    const spec = await world.orphaned({ argv: world.waiting("true") });
+    rmSync(world.folderOf(spec), { recursive: true });
+    const reattached = world.reattach(spec);
+    world.go();
+    expect(await reattached).toMatchObject({ reason: "FilesLost", started: "Unknown" });
+  });
 });
 
 async function over(wrapper: Wrapper): Promise<void> {
@@ -338,9 +364,9 @@ test("an agent that is killed at any moment leaves a command that ran once or ne
   for (const round of rounds) {
     const truth = world.path(`ran/${round}`);
     const spec = world.spec({ argv: ["/bin/sh", "-c", `echo ran >> ${truth}`] });
-    const agent = startEarlierAgent(spec);
+    const agent = world.startEarlierAgent(spec);
     // From when its files are made on; a little later each time.
-    await eventually(() => expect(existsSync(folderOf(spec))).toBe(true));
+    await eventually(() => expect(existsSync(world.folderOf(spec))).toBe(true));
     const until = systemClock.monotonic() + round / 4;
     while (systemClock.monotonic() < until);
     await killed(agent);

@@ -63,6 +63,12 @@ describe.each(SHELLS)("under %s", (shell) => {
     expect(end).toMatchObject({ exitCode: 137 });
   });
 
+  test("a command that fails has been started, whatever options its environment gives a shell", async () => {
+    const env = { SHELLOPTS: "errexit:monitor:noclobber" };
+    const end = await world.run({ argv: ["/bin/sh", "-c", "exit 3"], env }, { shell });
+    expect(end).toMatchObject({ started: "True", exitCode: 3 });
+  });
+
   test.each([1, 2, 3, 10, 13, 15, 30, 34, 64])(
     "a command that sends signal %d to its whole group does not lose its keeper",
     async (signal) => {

@@ -53,6 +53,16 @@ describe("what follows an attempt that", () => {
     expect(follows({ outcome }, of)).toBe(want);
   });
 
+  test.each([
+    { idempotent: false, want: "Failed" },
+    { idempotent: true, want: 1_000 },
+  ] as const)(
+    "may have succeeded for all that its lost files tell, idempotent: $idempotent, is $want",
+    ({ idempotent, want }) => {
+      expect(follows({ reason: "FilesLost" }, { limit: 1, idempotent })).toBe(want);
+    },
+  );
+
   test("could not be started is another one as well", () => {
     const spawn = { started: "False", reason: "ProgramNotFound" } as const;
     expect(follows(spawn, { limit: 1 })).toBe(1_000);

@@ -10,7 +10,7 @@ interface Scheduled {
   readonly controllerClock: ControllerClock;
   readonly schedule: RetrySchedule;
   readonly started: string[];
-  readonly add: (runID: string, notBefore?: string) => void;
+  readonly add: (runID: string, notBefore?: string, maxPauseMs?: number) => void;
 }
 
 function start(time?: string): Scheduled {
@@ -24,8 +24,8 @@ function start(time?: string): Scheduled {
     start: ({ runID }) => started.push(runID),
   });
   void schedule.run(new AbortController().signal);
-  const add = (runID: string, notBefore?: string): void => {
-    schedule.add({ runID, namespace: "default", name: runID, method: "exec" }, notBefore);
+  const add: Scheduled["add"] = (runID, ...when) => {
+    schedule.add({ runID, namespace: "default", name: runID, method: "exec" }, ...when);
   };
   return { clock, controllerClock, schedule, started, add };
 }
@@ -70,5 +70,16 @@ test("a correction of the time counts at once", async () => {
   controllerClock.set(Date.parse("2026-11-24T08:00:00.000Z"));
   schedule.timeChanged();
   await clock.advance(0);
+  expect(started).toEqual(["run"]);
+});
+
+test("no pause is longer than it may be, however far back the time was set", async () => {
+  const { clock, controllerClock, schedule, started, add } = start(TIME);
+  add("run", "2026-11-24T06:00:10.000Z", 20_000);
+  controllerClock.set(Date.parse("2026-11-24T03:00:00.000Z"));
+  schedule.timeChanged();
+  await clock.advance(19_999);
+  expect(started).toEqual([]);
+  await clock.advance(1);
   expect(started).toEqual(["run"]);
 });

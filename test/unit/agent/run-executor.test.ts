@@ -1,4 +1,6 @@
 import { randomUUID } from "node:crypto";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { ControllerClock } from "../../../src/agent/controller-clock.ts";
 import type { OpenRun } from "../../../src/agent/ledger-run.ts";
@@ -56,7 +58,7 @@ beforeEach(() => {
     controllerClock,
     random: () => 1,
     logger: new RecordingLogger(),
-    spool: new RunSpool("/no/such/folder"),
+    spool: new RunSpool(join(tmpdir(), randomUUID())),
     steps: { reached: (step: AgentStep) => void steps.push(step) },
     onResult: (runID: string) => void due.push(runID),
     onWaiting: ({ runID }: { runID: string }, notBefore?: string) =>

@@ -301,6 +301,17 @@ describe("the withdrawal of a run", () => {
     expect(tables.openRun(runID)?.state).toBe("Accepted");
   });
 
+  test("that was taken back before it came changes nothing", () => {
+    const runID = current();
+    take({ generation: 3 });
+    expect(withdraw({ generation: 2 }).ack).toMatchObject({
+      answer: "nodeIsAhead",
+      row: { generation: 3 },
+    });
+    expect(tables.openRun(runID)?.state).toBe("Accepted");
+    expect(withdraw({ generation: 4 }).ack).toMatchObject({ run: { result: CANCELLED } });
+  });
+
   test("that an earlier ledger may have had is not answered for", () => {
     const before = tables.counter();
     expect(withdraw({ requestedAt: NOW, ledgerSince: LATER }).ack).toEqual({
