@@ -30,7 +30,11 @@ const PROGRESS_MS = 10_000;
 
 /** Lets users and faults loose on the world, heals it, waits until it has come to rest, and judges. */
 export async function runFaults(world: World, options: RunOptions): Promise<Judgement> {
-  const model = new WorkloadModel(seededRandom(options.seed + 1), (node) => truthPath(world, node));
+  const model = new WorkloadModel(
+    seededRandom(options.seed + 1),
+    (node) => truthPath(world, node),
+    () => world.history.restores > 0,
+  );
   const over = new AbortController();
   const reporting = report(world, options, over.signal);
   try {

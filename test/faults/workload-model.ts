@@ -39,11 +39,18 @@ export class WorkloadModel {
   readonly declared = new Map<string, Declared>();
   readonly #random: Random;
   readonly #truthPath: (node: string) => string;
+  /** Whether the cluster may have gone back in time: then nobody knows what it declares under a name. */
+  readonly #wasRestored: () => boolean;
   #reruns = 0;
 
-  constructor(random: Random, truthPath: (node: string) => string) {
+  constructor(
+    random: Random,
+    truthPath: (node: string) => string,
+    wasRestored: () => boolean = () => false,
+  ) {
     this.#random = random;
     this.#truthPath = truthPath;
+    this.#wasRestored = wasRestored;
   }
 
   addName(node: NodeName | "nowhere"): Named {
@@ -79,7 +86,7 @@ export class WorkloadModel {
    * declared under the name runs nothing, be it in a new resource.
    */
   declare(named: Named, what: What): object {
-    if (named.last !== what) what.declared.declarations += 1;
+    if (named.last !== what || this.#wasRestored()) what.declared.declarations += 1;
     named.last = what;
     const terms = termsOf(what.declared.kind, this.#random);
     what.declared.hasDeadline ||= terms.startDeadline !== null;
@@ -87,8 +94,9 @@ export class WorkloadModel {
   }
 
   /** What is declared already is declared once more: a new value of `rerun`. Gives that value. */
-  declareAgain({ last }: Named): string {
-    if (last !== undefined) last.declared.declarations += 1;
+  declareAgain({ last, whats }: Named): string {
+    const meant = this.#wasRestored() ? whats : whats.filter((what) => what === last);
+    for (const { declared } of meant) declared.declarations += 1;
     return `r${(this.#reruns += 1)}`;
   }
 
