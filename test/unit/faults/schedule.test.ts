@@ -16,6 +16,9 @@ function overlap(step: Step, other: Step): boolean {
   return step.atMs < endOf(other) && other.atMs < endOf(step);
 }
 
+/** A schedule of many minutes is long, and looked at in pairs. */
+const RUNS = { numRuns: 30 };
+
 describe("a schedule of faults", () => {
   test("is the same for the same seed, and not for others", () => {
     fc.assert(
@@ -23,6 +26,7 @@ describe("a schedule of faults", () => {
         const schedule = makeSchedule({ seed: one, seconds: long });
         expect(makeSchedule({ seed: one, seconds: long })).toEqual(schedule);
       }),
+      RUNS,
     );
     const different = new Set(
       Array.from({ length: 50 }, (_, index) =>
@@ -43,6 +47,7 @@ describe("a schedule of faults", () => {
           expect(endOf(step)).toBeLessThan(long * 1_000);
         }
       }),
+      RUNS,
     );
   });
 
@@ -60,6 +65,7 @@ describe("a schedule of faults", () => {
           }
         }
       }),
+      RUNS,
     );
   });
 
@@ -72,6 +78,7 @@ describe("a schedule of faults", () => {
         );
         expect(quiet.length).toBeGreaterThan(20);
       }),
+      RUNS,
     );
   });
 
@@ -87,6 +94,7 @@ describe("a schedule of faults", () => {
           expect([...CONTROLLERS, "kubernetes"].filter((part) => touched.has(part))).toEqual([]);
         }
       }),
+      RUNS,
     );
   });
 
