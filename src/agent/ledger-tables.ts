@@ -176,7 +176,8 @@ export class LedgerTables extends LedgerQueries {
    */
   neverStarted(runID: string): boolean {
     const undone = this.#run(
-      `UPDATE runs SET attempts = attempts - 1, boot_id = NULL, starting_at = NULL, started_at = NULL
+      `UPDATE runs SET attempts = attempts - 1, boot_id = NULL, starting_at = NULL, started_at = NULL,
+                       first_started_at = iif(attempts = 1, NULL, first_started_at)
        WHERE run_id = :runID AND state IN ('Starting', 'Running')`,
       { runID },
     );

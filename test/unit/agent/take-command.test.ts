@@ -145,6 +145,15 @@ test("a run that was replaced in its pause counts as one that ran", () => {
   expect(current({ uid: second, takesOver: first })).toBe(runID);
 });
 
+test("an attempt that was forked and never made leaves no time of a start", () => {
+  const runID = current();
+  tables.markStarting(runID, { bootID: first, startingAt: 1 });
+  tables.markRunning(runID, NOW);
+  expect(tables.neverStarted(runID)).toBe(true);
+  const { state, attempts, startedAt } = tables.report(runID);
+  expect({ state, attempts, startedAt }).toEqual({ state: "Accepted", attempts: 0 });
+});
+
 test("a run under way that is replaced gets no further attempt", () => {
   const runID = current();
   start(runID);
