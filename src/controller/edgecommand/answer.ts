@@ -4,7 +4,8 @@ import { backoffMs, type BackoffPolicy } from "../../runtime/backoff.ts";
 import type { Random } from "../../runtime/random.ts";
 import type { Exchange, MessageKind } from "./observe.ts";
 
-const OFFER_AGAIN: BackoffPolicy = { initialMs: 1_000, maxMs: 60_000 };
+/** Between two tries to tell a node something. */
+export const OFFER_AGAIN: BackoffPolicy = { initialMs: 1_000, maxMs: 60_000 };
 
 /** What came of one offer. */
 export type OfferOutcome =

@@ -5,19 +5,20 @@ import type { Bus, RequestOutcome } from "../../protocol/bus.ts";
 import { decodeMessage, encodeMessage, MalformedMessageError } from "../../protocol/envelope.ts";
 import type { Hello } from "../../protocol/hello.ts";
 import { withdrawalSubject } from "../../protocol/subjects.ts";
-import { withdrawalMessage, type Withdrawal } from "../../protocol/withdrawal.ts";
-import { backoffMs, type BackoffPolicy } from "../../runtime/backoff.ts";
-import { timestampOf, type Clock } from "../../runtime/clock.ts";
+import { withdrawalMessage } from "../../protocol/withdrawal.ts";
+import { backoffMs } from "../../runtime/backoff.ts";
+import type { Clock } from "../../runtime/clock.ts";
 import type { Logger } from "../../runtime/logger.ts";
 import type { Random } from "../../runtime/random.ts";
 import type { ResourceStore } from "../ports.ts";
 import { NO_STEPS, type Steps } from "../steps.ts";
 import { AbsentRuns } from "./absent-runs.ts";
+import { OFFER_AGAIN } from "./answer.ts";
+import { deletionFor, type ResourceOnNode } from "./message.ts";
 import type { Nodes } from "./nodes.ts";
+import { ACK_TIMEOUT_MS } from "./offer.ts";
 import { isFirm } from "./run.ts";
 
-const ACK_TIMEOUT_MS = 5_000;
-const AGAIN: BackoffPolicy = { initialMs: 1_000, maxMs: 60_000 };
 /** What is too much is dropped, the oldest first: it is found again by what its node names. */
 export const MAX_DELETIONS = 10_000;
 
@@ -37,14 +38,7 @@ export interface DeletionsOptions {
 }
 
 /** A resource that is gone, and the node that may have a run of it. */
-interface Deletion {
-  readonly namespace: string;
-  readonly name: string;
-  readonly uid: string;
-  readonly nodeName: string;
-}
-
-interface Pending extends Deletion {
+interface Pending extends ResourceOnNode {
   tries: number;
 }
 
@@ -116,7 +110,7 @@ export class Deletions {
     return this.#follow(pending, await this.#send(pending, sessionID));
   }
 
-  #add(deletion: Deletion): void {
+  #add(deletion: ResourceOnNode): void {
     const { uid } = deletion;
     if (this.#pending.has(uid)) return;
     const [oldest] = this.#pending.values();
@@ -127,7 +121,7 @@ export class Deletions {
     this.#options.requeue(uid);
   }
 
-  #forget(deletion: Deletion): void {
+  #forget(deletion: ResourceOnNode): void {
     const nodeKey = nodeKeyOf(deletion);
     const uids = this.#byNode.get(nodeKey);
     this.#pending.delete(deletion.uid);
@@ -142,23 +136,13 @@ export class Deletions {
     return view.kind === "present" ? view.sessionID : undefined;
   }
 
-  async #send(deletion: Deletion, sessionID: string): Promise<Answer> {
+  async #send(deletion: ResourceOnNode, sessionID: string): Promise<Answer> {
     const { bus, clock, clusterID, steps = NO_STEPS } = this.#options;
-    const { namespace, name, uid, nodeName } = deletion;
-    const withdrawal: Withdrawal = {
-      clusterID: clusterID(),
-      node: nodeName,
-      sessionID,
-      signedAt: timestampOf(clock.now()),
-      namespace,
-      name,
-      uid,
-      scope: "resource",
-    };
-    const data = encodeMessage(withdrawalMessage, withdrawal);
+    const to = { clusterID: clusterID(), sessionID, now: clock.now() };
+    const data = encodeMessage(withdrawalMessage, deletionFor(deletion, to));
     const options = { timeoutMs: ACK_TIMEOUT_MS };
     steps.reached("withdrawal.sending");
-    const outcome = await bus.request(withdrawalSubject(nodeName), data, options);
+    const outcome = await bus.request(withdrawalSubject(deletion.nodeName), data, options);
     steps.reached("withdrawal.answered");
     return answerOf(outcome);
   }
@@ -178,7 +162,7 @@ export class Deletions {
       return false;
     }
     if (answer === "refused") nodes.askForHello(nodeName);
-    requeue(uid, backoffMs(AGAIN, pending.tries - 1, random));
+    requeue(uid, backoffMs(OFFER_AGAIN, pending.tries - 1, random));
     return true;
   }
 }
@@ -197,6 +181,6 @@ function answerOf(outcome: RequestOutcome): Answer {
   }
 }
 
-function nodeKeyOf({ namespace, nodeName }: Deletion): string {
+function nodeKeyOf({ namespace, nodeName }: ResourceOnNode): string {
   return objectKey({ namespace, name: nodeName });
 }

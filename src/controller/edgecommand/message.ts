@@ -6,17 +6,29 @@ import { timestampOf } from "../../runtime/clock.ts";
 import { parseDuration } from "../../runtime/duration.ts";
 import { startByOf } from "./deadlines.ts";
 
-export interface Addressing {
+/** A resource, and the node that it names. */
+export interface ResourceOnNode {
+  readonly namespace: string;
+  readonly name: string;
+  readonly uid: string;
+  readonly nodeName: string;
+}
+
+/** Who speaks to which session of an agent, and when. */
+interface Session {
   readonly clusterID: string;
   readonly sessionID: string;
+  /** Milliseconds since the epoch. */
+  readonly now: number;
+}
+
+export interface Addressing extends Session {
   readonly ledgerSince: string | undefined;
   readonly run: Pick<
     RunStatus,
     "declared" | "revision" | "rerun" | "epoch" | "requestedAt" | "resumedAt"
   >;
   readonly takesOver: string | undefined;
-  /** Milliseconds since the epoch. */
-  readonly now: number;
 }
 
 type RunOffer = Omit<Extract<Withdrawal, { scope: "run" }>, keyof Address | "scope">;
@@ -25,7 +37,7 @@ type RunOffer = Omit<Extract<Withdrawal, { scope: "run" }>, keyof Address | "sco
 export function commandFor(command: EdgeCommand, to: Addressing): Command {
   const { spec } = command;
   return {
-    ...addressFor(command, to),
+    ...addressOf(command, to),
     ...offerFor(command, to),
     work: {
       method: spec.method,
@@ -40,18 +52,27 @@ export function commandFor(command: EdgeCommand, to: Addressing): Command {
 
 /** Never to start it, and to end it if it runs. */
 export function withdrawalFor(command: EdgeCommand, to: Addressing): Withdrawal {
-  return { ...addressFor(command, to), scope: "run", ...offerFor(command, to) };
+  return { ...addressOf(command, to), scope: "run", ...offerFor(command, to) };
 }
 
-function addressFor({ metadata, spec }: EdgeCommand, to: Addressing): Address {
+/** Whatever runs, or will come, for a resource that is not there any more. */
+export function deletionFor(resource: ResourceOnNode, to: Session): Withdrawal {
+  return { ...addressFor(resource, to), scope: "resource" };
+}
+
+function addressOf({ metadata, spec }: EdgeCommand, to: Session): Address {
+  return addressFor({ ...metadata, nodeName: spec.nodeName }, to);
+}
+
+function addressFor({ namespace, name, uid, nodeName }: ResourceOnNode, to: Session): Address {
   return {
     clusterID: to.clusterID,
-    node: spec.nodeName,
+    node: nodeName,
     sessionID: to.sessionID,
     signedAt: timestampOf(to.now),
-    namespace: metadata.namespace,
-    name: metadata.name,
-    uid: metadata.uid,
+    namespace,
+    name,
+    uid,
   };
 }
 

@@ -15,7 +15,7 @@ import { commandFor, withdrawalFor, type Addressing } from "./message.ts";
 import type { MessageKind } from "./observe.ts";
 
 /** How long a node may take to journal a command and say so. */
-const ACK_TIMEOUT_MS = 5_000;
+export const ACK_TIMEOUT_MS = 5_000;
 
 export interface OfferDeps {
   readonly commands: ResourceStore<EdgeCommand>;
