@@ -40,6 +40,12 @@ export interface AttemptFiles {
   readonly wrapper: number;
 }
 
+/**
+ * `whole`: as its wrapper, or the agent before there was one, has left them. `torn`: a wrapper had claimed it, and
+ * something is missing since. `none`: there is nothing to go by.
+ */
+export type Trace = "whole" | "torn" | "none";
+
 /** Somebody has begun this attempt already, and may have started its command. */
 export class BegunBefore extends Error {
   override readonly name = "BegunBefore";
@@ -173,18 +179,13 @@ export class AttemptFolder {
     return typeof id === "number" ? id : undefined;
   }
 
-  /** Whether it has what the end of its attempt can be told from: nobody but a person takes that away. */
-  isWhole(): boolean {
+  /** What the files say of the attempt. Nobody but a person takes away what its end can be told from. */
+  trace(): Trace {
+    // In this order: a wrapper writes its id before it says that it has begun.
     const progress = this.#progress();
-    if (progress === undefined || progress === "lost") return false;
-    return progress === "unbegun" || typeof this.wrapperID() === "number";
-  }
-
-  /** Whether anything in it says that its wrapper has claimed it. */
-  hasBegun(): boolean {
-    if (typeof this.wrapperID() === "number") return true;
-    const progress = this.#progress();
-    return progress !== undefined && progress !== "lost" && progress !== "unbegun";
+    const isClaimed = typeof this.wrapperID() === "number";
+    if (progress === undefined || progress === "lost") return isClaimed ? "torn" : "none";
+    return progress === "unbegun" || isClaimed ? "whole" : "torn";
   }
 
   /** Whether a wrapper of it is there, claimed or not. */

@@ -1,8 +1,9 @@
-import { closeSync, constants, fstatSync, openSync } from "node:fs";
+import { closeSync, fstatSync } from "node:fs";
 import type { Clock } from "../runtime/clock.ts";
 import { STREAMS, type AttemptFolder } from "./attempt-folder.ts";
 import { isAnyLeft, killAttempt, type AttemptProcesses } from "./attempt-processes.ts";
 import { removeCgroup } from "./cgroup.ts";
+import { openOutput } from "./spooled-output.ts";
 
 const LOOK_MS = 1_000;
 
@@ -35,7 +36,7 @@ export async function guardLeftovers(
 
 function opened(path: string): number[] {
   try {
-    return [openSync(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK)];
+    return [openOutput(path)];
   } catch {
     return [];
   }

@@ -109,8 +109,7 @@ export async function reattachProcess(
   const { clock, spool } = options;
   const { runID, attempt } = spec;
   const folder = spool.attempt(runID, attempt);
-  const mustBeWhole = spec.wasForked === true || folder.hasWrapper() || folder.hasBegun();
-  if (mustBeWhole && !folder.isWhole()) return endWithoutFiles(spec, owner, options);
+  if (isTakenAway(folder, spec)) return endWithoutFiles(spec, owner, options);
   const pid = await folder.claim(clock, spec.deadline);
   if (pid === undefined) return "neverStarted";
   const words = folder.lastWords();
@@ -119,6 +118,12 @@ export async function reattachProcess(
   const processes = { runID, group: isKept() ? pid : undefined, cgroup: folder.cgroup() };
   const over = overOfAnothers(words, isKept, clock);
   return endOfAttempt({ ...spec, ...owner, folder, words, processes, over }, limitsOf(options));
+}
+
+/** Whether there was more of an attempt than its files tell: then nothing can be concluded from them. */
+function isTakenAway(folder: AttemptFolder, { wasForked }: ReattachedSpec): boolean {
+  const trace = folder.trace();
+  return trace === "torn" || (trace === "none" && (wasForked === true || folder.hasWrapper()));
 }
 
 /**

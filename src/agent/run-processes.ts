@@ -64,19 +64,20 @@ export function wrapperRuns(pid: number, folder: string): boolean {
 
 /** The processes that are wrappers of the attempt with this folder, claimed or not. */
 export function wrappersOf(folder: string): number[] {
-  return readdirSync("/proc")
-    .filter((entry) => /^\d+$/.test(entry))
-    .map(Number)
-    .filter((pid) => commandLine(pid)?.split("\0")[2] === folder);
+  return pidsAmong(readdirSync("/proc")).filter(
+    (pid) => commandLine(pid)?.split("\0")[2] === folder,
+  );
+}
+
+/** Of the entries of /proc. */
+function pidsAmong(entries: readonly string[]): number[] {
+  return entries.filter((entry) => /^\d+$/.test(entry)).map(Number);
 }
 
 /** The processes, other than this one, that carry the id of one of the runs. */
 async function processesOf(runIDs: ReadonlySet<string>): Promise<number[]> {
   if (runIDs.size === 0) return [];
-  const pids = (await readdir("/proc"))
-    .filter((entry) => /^\d+$/.test(entry))
-    .map(Number)
-    .filter((pid) => pid !== process.pid);
+  const pids = pidsAmong(await readdir("/proc")).filter((pid) => pid !== process.pid);
   const carries = await Promise.all(pids.map((pid) => carriesOneOf(pid, runIDs)));
   return pids.filter((_, index) => carries[index] === true);
 }

@@ -50,8 +50,7 @@ async function outputOf(
 ): Promise<Output | undefined> {
   let fd: number | undefined;
   try {
-    // Neither a link nor a pipe that something has put in its place is to lead or to keep the agent anywhere.
-    fd = openSync(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
+    fd = openOutput(path);
     const stat = fstatSync(fd);
     if (!stat.isFile()) return undefined;
     return await collected(fd, Math.min(stat.size, maxBytes), new OutputCollector(inlineBytes));
@@ -60,6 +59,11 @@ async function outputOf(
   } finally {
     if (fd !== undefined) closeSync(fd);
   }
+}
+
+/** Neither a link nor a pipe that something has put in its place is to lead or to keep the agent anywhere. */
+export function openOutput(path: string): number {
+  return openSync(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
 }
 
 async function collected(fd: number, size: number, collector: OutputCollector): Promise<Output> {
