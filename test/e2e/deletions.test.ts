@@ -38,6 +38,12 @@ async function edgeNode(): Promise<Record<string, unknown>> {
   return (JSON.parse(text) as { status: Record<string, unknown> }).status;
 }
 
+/** What is created in the second in which a ledger was first heard of counts as older than it: times of creation have no parts. */
+async function pastTheSecondOf(time: unknown): Promise<void> {
+  const next = Math.floor(Date.parse(String(time)) / 1_000) * 1_000 + 1_000;
+  await vi.waitFor(() => expect(Date.now()).toBeGreaterThan(next), WAIT);
+}
+
 async function ended(ticks: () => Promise<number>): Promise<void> {
   await vi.waitFor(async () => {
     const before = await ticks();
@@ -83,6 +89,13 @@ describe("a node's ledger", () => {
       await fleet.apply(name, { nodeName: "ship2", method: "shellcommand", args: ["true"] });
       await fleet.completed(name);
     }
+    // A hello of another session tells that there are two more: without one, nobody could know of them.
+    const { ledgerCounter: before } = await edgeNode();
+    await agent.stop("SIGTERM");
+    await agent.start();
+    await vi.waitFor(async () => {
+      expect((await edgeNode())["ledgerCounter"]).toBe(Number(before) + 2);
+    }, WAIT);
     await agent.stop("SIGTERM");
     await copyFile(`${ledger()}.backup`, ledger());
     await rm(`${ledger()}-wal`, { force: true });
@@ -103,6 +116,7 @@ describe("a node's ledger", () => {
       phase: "Unknown",
       run: { reason: "LedgerLost" },
     });
+    await pastTheSecondOf((await edgeNode())["ledgerSince"]);
     await fleet.apply("later", { nodeName: "ship2", method: "shellcommand", args: ["true"] });
     expect(await fleet.completed("later")).toMatchObject({ phase: "Succeeded" });
   });
