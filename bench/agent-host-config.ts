@@ -1,9 +1,10 @@
 /** What agent-host.ts is told, as JSON in its first argument. */
 export interface HostConfig {
   readonly natsUrl: string;
+  readonly keysDir: string;
   readonly namespace: string;
   readonly nodes: readonly string[];
-  /** Each agent's journal is in a folder of it. */
+  /** Each agent's journal is in a folder of it, the keys of all in a file. */
   readonly dir: string;
   readonly probe: boolean;
 }

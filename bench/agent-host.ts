@@ -6,8 +6,10 @@
 import { randomUUID } from "node:crypto";
 import { join } from "node:path";
 
-import { connect, type Msg, type NatsConnection } from "nats";
+import type { Msg, NatsConnection } from "nats";
 
+import { connectClient } from "../dev/controlplane/nats-client.ts";
+import { mintNodeCredentials, readKeyFile } from "../dev/controlplane/nats-access.ts";
 import { createAgent } from "../src/agent/agent.ts";
 import { gatherFacts, type MachineFacts } from "../src/agent/facts.ts";
 import { Ledger } from "../src/agent/ledger.ts";
@@ -16,6 +18,7 @@ import { stopSignal } from "../src/cli/start.ts";
 import { connectBus } from "../src/nats/connect-bus.ts";
 import { commandMessage } from "../src/protocol/command.ts";
 import { decodeMessage } from "../src/protocol/envelope.ts";
+import type { Trust } from "../src/protocol/signature.ts";
 import { nodeInbox } from "../src/protocol/subjects.ts";
 import { systemClock as clock } from "../src/runtime/clock.ts";
 import type { Logger } from "../src/runtime/logger.ts";
@@ -25,11 +28,13 @@ import { COMMIT_TIMES, COMMITS, ECHO_PREFIX, GATE, type HostConfig } from "./age
 import { timeCommits } from "./commit-times.ts";
 import { gated, openGate } from "./gated-method.ts";
 import { noop } from "./noop-method.ts";
+import { agentSecurityOf, controllerTrust, keyOf, keysOfNodes, type NodeKeys } from "./security.ts";
 
 interface Surroundings {
   readonly config: HostConfig;
   readonly logger: Logger;
   readonly machine: MachineFacts;
+  readonly keys: NodeKeys;
   readonly signal: AbortSignal;
 }
 
@@ -38,18 +43,26 @@ const random = Math.random;
 async function main(config: HostConfig): Promise<void> {
   const logger = createLogger({ level: "warn", name: "agent-host" });
   const { signal } = stopSignal(logger);
-  const surroundings = { config, logger, machine: await gatherFacts(), signal };
+  const { keys } = await keysOfNodes(config.dir, config.nodes);
+  const surroundings = { config, logger, machine: await gatherFacts(), keys, signal };
   await using probe = config.probe ? await startProbe(config) : undefined;
   await Promise.all(config.nodes.map((node) => runAgent(node, surroundings)));
   void probe;
 }
 
 async function runAgent(node: string, surroundings: Surroundings): Promise<void> {
-  const { config, logger, machine, signal } = surroundings;
+  const { config, logger, machine, keys, signal } = surroundings;
+  const { keysDir } = config;
+  const key = keyOf(node, keys);
+  const credentials = await mintNodeCredentials(keysDir, node, { key });
+  const ca = await readKeyFile(keysDir, "nats/ca.crt");
+  const security = await agentSecurityOf(keysDir, key);
   await using bus = connectBus({
     servers: [config.natsUrl],
     name: `steward-agent ${node}`,
     inbox: nodeInbox(node),
+    credentials: () => credentials,
+    ca: () => ca,
     clock,
     random,
     logger,
@@ -63,17 +76,20 @@ async function runAgent(node: string, surroundings: Surroundings): Promise<void>
       newID: randomUUID,
       logger,
       machine,
+      security,
       methods: [noop, gated, shellcommand],
     },
   );
   await agent.run(signal);
 }
 
-async function startProbe({ natsUrl, dir }: HostConfig): Promise<AsyncDisposable> {
-  const connection = await connect({ servers: [natsUrl], noAsyncTraces: true });
+async function startProbe(host: HostConfig): Promise<AsyncDisposable> {
+  const { dir, keysDir } = host;
+  const connection = await connectClient(host, { name: "probe" });
+  const trust = await controllerTrust(keysDir);
   const ledger = Ledger.open(join(dir, "probe", "ledger.db"), randomUUID);
   answerEchoes(connection);
-  answerCommits(connection, ledger);
+  answerCommits(connection, ledger, trust);
   connection.subscribe(GATE, { callback: openGate });
   const commitTimes = timeCommits();
   connection.subscribe(COMMIT_TIMES, {
@@ -102,9 +118,9 @@ function answerEchoes(connection: NatsConnection): void {
 }
 
 /** Takes the command into a journal that no agent has, and says how many milliseconds that took. */
-function answerCommits(connection: NatsConnection, ledger: Ledger): void {
+function answerCommits(connection: NatsConnection, ledger: Ledger, trust: Trust): void {
   const commit = async (message: Msg): Promise<void> => {
-    const command = decodeMessage(commandMessage, message.data);
+    const command = decodeMessage(commandMessage, message.data, trust);
     const at = new Date().toISOString();
     const runID = randomUUID();
     const start = performance.now();

@@ -59,11 +59,12 @@ export class Api implements AsyncDisposable {
     await this.#write("POST", path, { ...identity, metadata: { name }, spec });
   }
 
-  async createNode(namespace: string, name: string): Promise<void> {
+  async createNode(namespace: string, name: string, spec: object = {}): Promise<void> {
     const identity = { apiVersion: "steward.dev/v1alpha1", kind: "EdgeNode" };
     await this.#write("POST", `${GROUP_PATH}/${namespace}/edgenodes`, {
       ...identity,
       metadata: { name },
+      spec,
     });
   }
 

@@ -1,8 +1,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 
-import { connect } from "nats";
-
 import { startNatsServer } from "../dev/controlplane/control-plane.ts";
+import { connectClient } from "../dev/controlplane/nats-client.ts";
 import { abortable } from "../dev/controlplane/waiting.ts";
 import { CONNECTED, type ConnectionsConfig } from "./connections-config.ts";
 import { residentBytes } from "./process-usage.ts";
@@ -43,14 +42,15 @@ async function bytesPerConnection(
   await using server = await startNatsServer({ signal, progress: stage.progress });
   const { pid } = server.component;
   await pinning.others(pid);
-  const nats = await connect({ servers: [server.url] });
+  const broker = { natsUrl: server.url, keysDir: server.keysDir ?? "" };
+  const nats = await connectClient(broker);
   try {
     const connected = Promise.withResolvers<void>();
     nats.subscribe(CONNECTED, { callback: () => connected.resolve() });
     await nats.flush();
     await sleep(SETTLE_MS);
     const before = await residentBytes(pid);
-    const config: ConnectionsConfig = { natsUrl: server.url, kind, count };
+    const config: ConnectionsConfig = { ...broker, kind, count };
     const args = [JSON.stringify(config)];
     const client = await stage.start("connections", "bench/connections.ts", args);
     await abortable(connected.promise, AbortSignal.any([signal, AbortSignal.timeout(PATIENCE_MS)]));

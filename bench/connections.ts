@@ -1,6 +1,6 @@
 /** A program: holds many connections to a broker until it is stopped. */
-import { connect } from "nats";
-
+import { connectClient } from "../dev/controlplane/nats-client.ts";
+import { mintNodeCredentials, readKeyFile } from "../dev/controlplane/nats-access.ts";
 import { stopSignal } from "../src/cli/start.ts";
 import { connectBus } from "../src/nats/connect-bus.ts";
 import { commandsOfNode, eventSubject, nodeInbox } from "../src/protocol/subjects.ts";
@@ -12,21 +12,26 @@ const logger = createLogger({ level: "warn", name: "connections" });
 const { signal } = stopSignal(logger);
 const config: ConnectionsConfig = JSON.parse(process.argv[2] ?? "{}");
 const nodes = Array.from({ length: config.count }, (_, index) => `node-${100_000 + index}`);
+const ca = await readKeyFile(config.keysDir, "nats/ca.crt");
 await using connections = new AsyncDisposableStack();
 
 async function bare(name: string): Promise<void> {
-  const connection = await connect({ servers: [config.natsUrl], name });
+  const credentials = await mintNodeCredentials(config.keysDir, name);
+  const connection = await connectClient(config, { name, credentials });
   connections.defer(() => connection.close());
   await connection.flush();
 }
 
 /** A subscription for commands, and one for the replies to its hello. */
 async function node(name: string): Promise<void> {
+  const credentials = await mintNodeCredentials(config.keysDir, name);
   const bus = connections.use(
     connectBus({
       servers: [config.natsUrl],
       name,
       inbox: nodeInbox(name),
+      credentials: () => credentials,
+      ca: () => ca,
       clock,
       random: Math.random,
       logger,
@@ -40,9 +45,7 @@ async function node(name: string): Promise<void> {
 
 const open = config.kind === "bare" ? bare : node;
 for (const name of nodes) await open(name);
-const teller = connections.adopt(await connect({ servers: [config.natsUrl] }), (connection) =>
-  connection.close(),
-);
+const teller = connections.adopt(await connectClient(config), (connection) => connection.close());
 teller.publish(CONNECTED);
 await new Promise<void>((resolve) => {
   if (signal.aborted) resolve();

@@ -3,7 +3,9 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { until } from "../dev/controlplane/waiting.ts";
 import { isReady } from "./api.ts";
 import type { Child } from "./child.ts";
+import { keyOf, keysOfNodes } from "./security.ts";
 import { startAgentHost, type Stage } from "./stage.ts";
+import { times } from "./times.ts";
 
 const NODES_PATIENCE_MS = 60_000;
 
@@ -34,6 +36,14 @@ export async function startFleet(stage: Stage, spec: FleetSpec): Promise<Fleet> 
   const { name, namespace, journals } = spec;
   const nodes = Array.from({ length: spec.nodes }, (_, index) => `${name}-${100 + index}`);
   const dir = typeof journals === "string" ? await stage.directory(journals) : journals.dir;
+  const { keys, made } = await keysOfNodes(dir, nodes);
+  if (made) {
+    await times(stage, nodes.length, async (index) => {
+      const node = nodes[index] ?? "";
+      const { publicKey } = keyOf(node, keys);
+      await api.createNode(namespace, node, { publicKey });
+    });
+  }
   const host = await startAgentHost(stage, name, {
     namespace,
     nodes,

@@ -4,6 +4,7 @@ import type { NatsConnection } from "nats";
 
 import { decodeMessage } from "../src/protocol/envelope.ts";
 import { resultMessage } from "../src/protocol/result.ts";
+import { ANYONE } from "../src/protocol/signature.ts";
 import { eventsOfAllNodes } from "../src/protocol/subjects.ts";
 import { GATE } from "./agent-host-config.ts";
 import type { Child } from "./child.ts";
@@ -106,7 +107,7 @@ async function allResultsSaid(
 ): Promise<void> {
   const said = new Set<string>();
   const subscription = nats.subscribe(eventsOfAllNodes("result"), {
-    callback: (_, { data }) => void said.add(decodeMessage(resultMessage, data).runID),
+    callback: (_, { data }) => void said.add(decodeMessage(resultMessage, data, ANYONE).runID),
   });
   nats.publish(GATE);
   while (said.size < held) await sleep(LOOK_EVERY_MS, undefined, { signal });

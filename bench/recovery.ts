@@ -1,4 +1,4 @@
-import { connect, type NatsConnection } from "nats";
+import { connectClient } from "../dev/controlplane/nats-client.ts";
 
 import type { CommandStatus } from "./api.ts";
 import { measureJournal, type JournalFigures } from "./journal.ts";
@@ -43,7 +43,7 @@ export async function recovery(
   const { held, nodes } = options;
   await stage.api.createNamespace(NAMESPACE);
   await stage.api.createNamespace(BARE_NAMESPACE);
-  const nats = await connectTo(stack, stage.plane.natsUrl);
+  const nats = stack.adopt(await connectClient(stage.broker), (client) => client.close());
   const signal = AbortSignal.any([stage.signal, AbortSignal.timeout(PATIENCE_MS)]);
   const phases = await Phases.of(stage.api, NAMESPACE, signal);
   stack.defer(() => phases.stop());
@@ -73,12 +73,6 @@ export async function recovery(
     commands: over(commands),
     journal,
   };
-}
-
-async function connectTo(stack: AsyncDisposableStack, natsUrl: string): Promise<NatsConnection> {
-  const nats = await connect({ servers: [natsUrl], noAsyncTraces: true });
-  stack.defer(() => nats.close());
-  return nats;
 }
 
 /** A second; the objects are there before. */

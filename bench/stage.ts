@@ -15,9 +15,16 @@ export interface StageOptions {
   readonly progress: (line: string) => void;
 }
 
+/** What is compared goes over TLS and shows a JWT, on either side. */
+export interface SecureBroker {
+  readonly natsUrl: string;
+  readonly keysDir: string;
+}
+
 /** What everything is measured on: one control plane, its processes in their places. */
 export interface Stage {
   readonly plane: ControlPlane;
+  readonly broker: SecureBroker;
   readonly guardian: Guardian;
   readonly api: Api;
   readonly pinning: Pinning;
@@ -54,6 +61,7 @@ export async function setStage(stack: AsyncDisposableStack, options: StageOption
   await places.others(components["nats-server"].pid, process.pid);
   return {
     plane,
+    broker: { natsUrl: plane.natsUrl, keysDir: plane.keysDir ?? "" },
     guardian,
     api,
     pinning: places,
@@ -74,17 +82,18 @@ export async function setStage(stack: AsyncDisposableStack, options: StageOption
 }
 
 export async function startController(stage: Stage, namespace: string): Promise<Child> {
-  const { kubeconfigPath, natsUrl } = stage.plane;
-  const access = ["--kubeconfig", kubeconfigPath, "--nats-url", natsUrl, "--http-port", "0"];
-  const args = ["controller", ...access, "--namespace", namespace];
+  const { natsUrl, keysDir } = stage.broker;
+  const where = ["--kubeconfig", stage.plane.kubeconfigPath, "--nats-url", natsUrl];
+  const keys = ["--keys-dir", join(keysDir, "controller"), "--http-port", "0"];
+  const args = ["controller", ...where, ...keys, "--namespace", namespace];
   return stage.start("controller", "src/cli/main.ts", args);
 }
 
 export async function startAgentHost(
   stage: Stage,
   name: string,
-  config: Omit<HostConfig, "natsUrl">,
+  config: Omit<HostConfig, keyof SecureBroker>,
 ): Promise<Child> {
-  const all: HostConfig = { ...config, natsUrl: stage.plane.natsUrl };
+  const all: HostConfig = { ...config, ...stage.broker };
   return stage.start(name, "bench/agent-host.ts", [JSON.stringify(all)]);
 }

@@ -12,13 +12,14 @@ import { Interrupted, interruption } from "./interruption.ts";
 
 const usage = `Usage: npm run controlplane [-- options]
 
-Runs etcd, kube-apiserver, kube-controller-manager and nats-server (with JetStream) on free ports of
-127.0.0.1, with the kinds of crds/, until Ctrl-C; then everything is gone. Programs that are neither in
+Runs etcd, kube-apiserver, kube-controller-manager and nats-server (with TLS, and new keys for a fleet) on
+free ports of 127.0.0.1, with the kinds of crds/, until Ctrl-C; then everything is gone. Programs that are neither in
 KUBEBUILDER_ASSETS nor on PATH in the pinned version are built once, with Go, into
 \${XDG_CACHE_HOME:-~/.cache}/steward/controlplane.
 
   --build-only     build the programs that are missing, and end
   --no-crds        leave the kinds of crds/ out
+  --insecure-nats  a nats-server without TLS that lets anybody do anything
   --no-fsync       quicker; data may be lost if the machine (not a process) crashes
   --help           this text
 `;
@@ -28,6 +29,7 @@ interface Options {
   readonly buildOnly: boolean;
   readonly crds: boolean;
   readonly fsync: boolean;
+  readonly insecureNats: boolean;
 }
 
 function parseOptions(args: readonly string[]): Options {
@@ -38,11 +40,13 @@ function parseOptions(args: readonly string[]): Options {
       "build-only": { type: "boolean", default: false },
       crds: { type: "boolean", default: true },
       fsync: { type: "boolean", default: true },
+      "insecure-nats": { type: "boolean", default: false },
     },
     allowNegative: true,
   });
   const { help, crds, fsync } = values;
-  return { help, buildOnly: values["build-only"], crds, fsync };
+  const insecureNats = values["insecure-nats"];
+  return { help, buildOnly: values["build-only"], crds, fsync, insecureNats };
 }
 
 function progress(line: string): void {
@@ -63,6 +67,7 @@ async function serve(options: Options, controller: AbortController): Promise<voi
     signal,
     progress,
     fsync: options.fsync,
+    insecureNats: options.insecureNats,
     ...(options.crds ? { crds: crdDirectory } : {}),
     onUnexpectedExit: (error) => controller.abort(error),
   });
@@ -78,6 +83,7 @@ function describe(plane: ControlPlane): string {
     `Kubernetes  ${plane.server}`,
     `kubeconfig  ${plane.kubeconfigPath}`,
     `NATS        ${plane.natsUrl}`,
+    ...(plane.keysDir === undefined ? [] : [`keys        ${plane.keysDir}`]),
     "",
     "In another shell:",
     `export KUBECONFIG=${KUBECONFIG} KUBECACHEDIR=${KUBECACHEDIR} NATS_URL=${plane.natsUrl}`,

@@ -14,6 +14,8 @@ import {
   agentProcess,
   controllerProcess,
   endCommands,
+  enroll,
+  joinFleet,
   type FleetAccess,
   type StewardProcess,
 } from "./fleet.ts";
@@ -98,11 +100,13 @@ async function demonstrate(stop: AbortController, options: Options): Promise<num
   });
   await using guardian = await startGuardian();
   const demo = { plane, signal };
-  const access = { guardian, kubeconfigPath: plane.kubeconfigPath, natsUrl: plane.natsUrl };
+  const { kubeconfigPath, natsUrl, keysDir } = plane;
+  const access = { guardian, kubeconfigPath, natsUrl, keysDir };
   const leader = await startControllers(demo, access, options.controllers);
-  say("Starting the agents ship1, ship2 and factory1…");
+  say("The machines ship1, ship2 and factory1 join the fleet…");
   const agents: StewardProcess[] = [];
   for (const node of ["ship1", "ship2", "factory1"]) {
+    await joinAs(node, access);
     agents.push(await agentProcess(node, access, ["--hello-interval", "1s"]));
   }
   await using ending = new AsyncDisposableStack();
@@ -163,6 +167,14 @@ async function startControllers(
     await controllerProcess(`controller-${index}`, access, flags).start();
   }
   return leader;
+}
+
+/** As a person does: the first on a machine with access to the cluster, the second on the one that is to be the node. */
+async function joinAs(node: string, access: FleetAccess): Promise<void> {
+  say(`$ steward enroll ${node}`);
+  const token = await enroll(node, access);
+  say(`${node}$ steward agent join ${token.slice(0, 24)}…    (${token.length} characters)`);
+  await joinFleet(node, access, token);
 }
 
 async function untilReady(demo: Demo, status: string, nodes: readonly string[]): Promise<void> {

@@ -1,3 +1,4 @@
+import { existsSync } from "node:fs";
 import { mkdir, readdir } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -6,6 +7,7 @@ import { killRuns } from "../src/agent/run-processes.ts";
 import { systemClock } from "../src/runtime/clock.ts";
 import type { GuardedProcess, Guardian } from "./controlplane/guard.ts";
 import type { ExitStatus } from "./controlplane/guardian-messages.ts";
+import { run } from "./controlplane/run.ts";
 
 const main = fileURLToPath(new URL("../src/cli/main.ts", import.meta.url));
 
@@ -13,6 +15,10 @@ export interface FleetAccess {
   readonly guardian: Guardian;
   readonly kubeconfigPath: string;
   readonly natsUrl: string;
+  /** The key sets of the fleet; undefined where the broker is insecure: then so are controllers and agents. */
+  readonly keysDir: string | undefined;
+  /** What the machines let be done; the default, in a file for each of its own, unless told. */
+  readonly policyPath?: string;
   /** The program that stands in for `steward`, and its own arguments; that itself unless told. */
   readonly program?: readonly string[];
 }
@@ -77,8 +83,11 @@ export function controllerProcess(
   access: FleetAccess,
   options: readonly string[] = [],
 ): StewardProcess {
-  const { kubeconfigPath, natsUrl } = access;
-  const args = ["--kubeconfig", kubeconfigPath, "--nats-url", natsUrl, "--http-port", "0"];
+  const { kubeconfigPath, natsUrl, keysDir } = access;
+  const security =
+    keysDir === undefined ? ["--insecure"] : ["--keys-dir", join(keysDir, "controller")];
+  const where = ["--kubeconfig", kubeconfigPath, "--nats-url", natsUrl, "--http-port", "0"];
+  const args = [...where, ...security];
   return new StewardProcess(name, ["controller", ...args, ...options], access);
 }
 
@@ -94,14 +103,61 @@ export async function endCommands(node: string, access: FleetAccess): Promise<vo
   await killRuns(new Set(runIDs), systemClock);
 }
 
-/** An agent with its journal where `dataDirOf` says. */
+/**
+ * An agent with its journal where `dataDirOf` says. With keys, the machine joins the fleet first, as a person would
+ * have it do, if it has not: `steward enroll` for a token, `steward agent join` with that.
+ */
 export async function agentProcess(
   node: string,
   access: FleetAccess,
   options: readonly string[] = [],
+  namespace = "default",
 ): Promise<StewardProcess> {
   const dataDir = dataDirOf(node, access);
   await mkdir(dataDir, { recursive: true });
-  const args = ["agent", "--node", node, "--nats-url", access.natsUrl, "--data-dir", dataDir];
-  return new StewardProcess(node, [...args, ...options], access);
+  const policy = ["--policy", access.policyPath ?? join(dataDir, "policy.yaml")];
+  const where = ["agent", "--data-dir", dataDir, ...policy];
+  if (access.keysDir === undefined) {
+    const who = ["--insecure", "--node", node, "--namespace", namespace];
+    const args = [...where, ...who, "--nats-url", access.natsUrl, ...options];
+    return new StewardProcess(node, args, access);
+  }
+  if (!existsSync(join(dataDir, "identity", "trust.json"))) {
+    await joinFleet(node, access, await enroll(node, access, { namespace }));
+  }
+  return new StewardProcess(node, [...where, ...options], access);
+}
+
+interface EnrollOptions {
+  readonly namespace?: string;
+  /** Where the node finds the broker; where it is unless told. */
+  readonly natsUrl?: string;
+}
+
+/** Declares the node and gives the token with which a machine may become it, once. */
+export async function enroll(
+  node: string,
+  { kubeconfigPath, keysDir = "" }: Pick<FleetAccess, "kubeconfigPath" | "keysDir">,
+  { namespace = "default", natsUrl }: EnrollOptions = {},
+): Promise<string> {
+  const access = ["--keys-dir", keysDir, "--kubeconfig", kubeconfigPath];
+  const broker = natsUrl === undefined ? [] : ["--nats-url", natsUrl];
+  const line = await steward(["enroll", node, "--namespace", namespace, ...access, ...broker]);
+  return line.trim().replace(/^steward agent join /, "");
+}
+
+/** Makes the key of the node's machine, and has it trust whom the token says. */
+export async function joinFleet(node: string, access: FleetAccess, token: string): Promise<void> {
+  const dataDir = dataDirOf(node, access);
+  await mkdir(dataDir, { recursive: true });
+  await steward(["agent", "join", token, "--data-dir", dataDir]);
+}
+
+async function steward(args: readonly string[]): Promise<string> {
+  const { code, stdout, stderr } = await run(process.execPath, [main, ...args], {
+    env: { PATH: process.env["PATH"] ?? "" },
+  });
+  // Not all of the arguments: a token is secret.
+  if (code !== 0) throw new Error(`steward ${args[0]} ${args[1]}: ${stderr}`);
+  return stdout;
 }

@@ -14,6 +14,7 @@ import { etcdSpec } from "./etcd.ts";
 import { startGuardian, type Guardian } from "./guard.ts";
 import { apiServerCa, apiServerSpec, apiServerUrl } from "./kube-apiserver.ts";
 import { controllerManagerSpec } from "./kube-controller-manager.ts";
+import { keysDirectory, writeKeySets } from "./keys.ts";
 import { kubeconfig } from "./kubeconfig.ts";
 import { natsConfigPath, natsServerSpec, natsUrl } from "./nats-server.ts";
 import { probeHttp } from "./probes.ts";
@@ -29,6 +30,8 @@ export interface ControlPlaneOptions {
   readonly apiServerArgs?: readonly string[];
   /** More configuration of nats-server, in its own format. */
   readonly natsConfig?: string;
+  /** Without TLS, and whoever comes may do anything. False unless told. */
+  readonly insecureNats?: boolean;
   /** Aborts the start; everything is then removed. Later it has no effect on the control plane. */
   readonly signal?: AbortSignal;
   /** Gets a line about each binary that is built; standard error unless told. */
@@ -61,6 +64,8 @@ export interface ControlPlane extends AsyncDisposable {
   readonly natsUrl: string;
   readonly natsPort: number;
   readonly natsConfigPath: string;
+  /** The directories `identity`, `controller`, `nats` and `enrollment` with the keys of the fleet; none if insecure. */
+  readonly keysDir: string | undefined;
   readonly binaries: Binaries;
   readonly components: Components;
 }
@@ -70,6 +75,8 @@ export interface NatsServer extends AsyncDisposable {
   readonly dir: string;
   readonly url: string;
   readonly configPath: string;
+  /** As of a control plane. */
+  readonly keysDir: string | undefined;
   readonly component: Component<"nats-server">;
 }
 
@@ -87,20 +94,21 @@ export async function startControlPlane(options: ControlPlaneOptions = {}): Prom
   const context = await prepare(stack, options);
   const { guardian, binaries } = context;
   const credentials = await writeCredentials(guardian.dir, options.users ?? []);
-  const [kubernetes, nats] = await Promise.all([
-    startKubernetes(context, credentials),
-    startNats(context),
-  ]);
+  const starting = [startKubernetes(context, credentials), startNats(context)] as const;
+  // Both must be over before the directory is removed: either writes into it.
+  await Promise.allSettled(starting);
+  const [kubernetes, nats] = await Promise.all(starting);
   const running = stack.move();
   return {
     dir: guardian.dir,
     ...kubernetes.access,
     adminToken: credentials.adminToken,
-    natsUrl: natsUrl(nats.port),
-    natsPort: nats.port,
-    natsConfigPath: natsConfigPath(guardian.dir),
+    natsUrl: nats.url,
+    natsPort: nats.component.port,
+    natsConfigPath: nats.configPath,
+    keysDir: nats.keysDir,
     binaries,
-    components: { ...kubernetes.components, "nats-server": nats },
+    components: { ...kubernetes.components, "nats-server": nats.component },
     [Symbol.asyncDispose]: () => running.disposeAsync(),
   };
 }
@@ -109,13 +117,11 @@ export async function startControlPlane(options: ControlPlaneOptions = {}): Prom
 export async function startNatsServer(options: ControlPlaneOptions = {}): Promise<NatsServer> {
   await using stack = new AsyncDisposableStack();
   const context = await prepare(stack, options);
-  const component = await startNats(context);
+  const nats = await startNats(context);
   const running = stack.move();
   return {
     dir: context.guardian.dir,
-    url: natsUrl(component.port),
-    configPath: natsConfigPath(context.guardian.dir),
-    component,
+    ...nats,
     [Symbol.asyncDispose]: () => running.disposeAsync(),
   };
 }
@@ -137,13 +143,23 @@ async function prepare(
   return { guardian, signal, binaries, onUnexpectedExit, options };
 }
 
-async function startNats(context: Context): Promise<Component<"nats-server">> {
+async function startNats(
+  context: Context,
+): Promise<Omit<NatsServer, "dir" | keyof AsyncDisposable>> {
+  const { dir } = context.guardian;
+  const { natsConfig = "", insecureNats = false } = context.options;
+  const keysDir = insecureNats ? undefined : keysDirectory(dir);
+  if (keysDir !== undefined) await writeKeySets(keysDir);
   const spec = await natsServerSpec({
     executable: context.binaries["nats-server"],
-    dir: context.guardian.dir,
-    extraConfig: context.options.natsConfig ?? "",
+    dir,
+    keysDir,
+    extraConfig: natsConfig,
   });
-  return startComponent(spec, context);
+  const component = await startComponent(spec, context);
+  const url = natsUrl(component.port, keysDir);
+  if (keysDir !== undefined) await writeKeySets(keysDir, [url]);
+  return { url, configPath: natsConfigPath(dir), keysDir, component };
 }
 
 type KubernetesAccess = Pick<ControlPlane, "server" | "ca" | "kubeconfigPath" | "writeKubeconfig">;

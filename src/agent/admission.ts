@@ -1,5 +1,6 @@
 import type { Refusal } from "../protocol/ack.ts";
 import { MAX_ENVELOPE_AGE_MS, type Command } from "../protocol/command.ts";
+import type { HelloRequest } from "../protocol/hello.ts";
 import type { SubjectParts } from "../protocol/subjects.ts";
 import type { Withdrawal } from "../protocol/withdrawal.ts";
 
@@ -44,6 +45,25 @@ export function refusalOf(
     return refused("WrongSession", "this is for another session of the agent");
   }
   return ageRefusal(Date.parse(message.signedAt), own.now);
+}
+
+/** Who the agent is as far as it knows before its first contact with a controller. */
+export interface HelloRequestAdmission {
+  readonly node: string;
+  readonly clusterID: string | undefined;
+  /** Controller time in milliseconds since the epoch. */
+  readonly now: number | undefined;
+  /** The `signedAt` of the last request that was heeded. */
+  readonly last: string | undefined;
+}
+
+/** Whether the agent is to say hello because of this: each request is heeded once, while it is fresh. Pure. */
+export function isHelloWanted(request: HelloRequest, own: HelloRequestAdmission): boolean {
+  if (request.node !== own.node) return false;
+  if (own.clusterID !== undefined && request.clusterID !== own.clusterID) return false;
+  const signedAt = Date.parse(request.signedAt);
+  if (own.last !== undefined && signedAt <= Date.parse(own.last)) return false;
+  return own.now === undefined || ageRefusal(signedAt, own.now) === undefined;
 }
 
 /** A moment that is no moment (NaN) is refused as well. */

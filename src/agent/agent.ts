@@ -1,14 +1,14 @@
 import { join } from "node:path";
 import type { Bus } from "../protocol/bus.ts";
-import type { Hello } from "../protocol/hello.ts";
-import { PROTOCOL } from "../protocol/version.ts";
 import type { Clock } from "../runtime/clock.ts";
 import { ErrorKernel, type ProcessError } from "../runtime/errorkernel.ts";
 import type { Logger } from "../runtime/logger.ts";
 import type { Random } from "../runtime/random.ts";
 import { Supervisor } from "../runtime/supervisor.ts";
 import { aborted } from "../runtime/aborted.ts";
+import { CommandPermits, type PolicySource } from "./command-permits.ts";
 import { ControllerClock, type KeptTime } from "./controller-clock.ts";
+import type { Credentials, CredentialsSurroundings } from "./credentials.ts";
 import { Dispatcher } from "./dispatcher.ts";
 import { ErrorEvents } from "./error-events.ts";
 import type { MachineFacts } from "./facts.ts";
@@ -20,6 +20,9 @@ import type { Method } from "./methods/method.ts";
 import { METHODS } from "./methods/table.ts";
 import { NoticeLog } from "../runtime/notice-log.ts";
 import { Outbox } from "./outbox.ts";
+import { ownHello } from "./own-hello.ts";
+import { DEFAULT_POLICY } from "./policy.ts";
+import { findSetpriv, Privileges } from "./privileges.ts";
 import { Readiness } from "./readiness.ts";
 import { recover } from "./recovery.ts";
 import { RetrySchedule } from "./retry-schedule.ts";
@@ -27,12 +30,16 @@ import { RunExecutor } from "./run-executor.ts";
 import { RunQueue } from "./run-queue.ts";
 import { RunRecorder } from "./run-recorder.ts";
 import { RunSpool } from "./run-spool.ts";
+import type { AgentSecurity } from "./security.ts";
 import { reportShutdown, type ShutdownReportOptions } from "./shutdown-report.ts";
 import { NO_STEPS, type Steps } from "./steps.ts";
+import { UntrustedReports } from "./untrusted-reports.ts";
 
 export interface AgentOptions {
   readonly node: string;
   readonly namespace: string;
+  /** The cluster that the node has joined; unless told, the first that accepts its hello. */
+  readonly clusterID?: string | undefined;
   /**
    * Where the agent keeps its ledger, `ledger.db`, and the files of what runs. Made, for the owner alone,
    * if it is not there.
@@ -57,6 +64,11 @@ export interface AgentDependencies {
   readonly newID: () => string;
   readonly logger: Logger;
   readonly machine: MachineFacts;
+  readonly security: AgentSecurity;
+  /** Keeps the credentials for the bus good; none where the broker asks for none. */
+  readonly credentials?: Pick<Credentials, "run">;
+  /** What the node's owner lets be done; the default policy unless told. */
+  readonly policy?: PolicySource;
   /** The methods that the node offers; all that there are unless told. */
   readonly methods?: readonly Method[];
   /** Told of each durable step as it is reached; for tests. */
@@ -84,14 +96,15 @@ async function runAgent(
   dependencies: AgentDependencies,
   signal: AbortSignal,
 ): Promise<void> {
-  const { bus, clock, random } = dependencies;
-  const events = new ErrorEvents({ ...options, bus, clock });
-  const telling = { bus, clock, events };
-  const ledger = await openLedger(options, dependencies, telling, signal);
+  const { bus, clock, random, machine } = dependencies;
+  const early = new ErrorEvents({ ...options, ...dependencies });
+  const ledger = await openLedger(options, dependencies, { bus, clock, events: early }, signal);
+  const controllerClock = new ControllerClock(clock, keptTime(ledger, machine.bootID));
+  const events = new ErrorEvents({ ...options, ...dependencies, controllerClock });
   const fatal = new AbortController();
   const kernel = errorKernel(dependencies, events, fatal);
   const supervisor = new Supervisor({ clock, random, kernel });
-  const parts = compose(options, dependencies, { ledger, kernel });
+  const parts = compose(options, dependencies, { ledger, kernel, controllerClock });
   for (const [name, run] of parts.processes) supervisor.start(name, run);
   await aborted(AbortSignal.any([signal, fatal.signal]));
   parts.stop();
@@ -99,23 +112,39 @@ async function runAgent(
   ledger.close();
   if (!fatal.signal.aborted) return;
   const thrown: unknown = fatal.signal.reason;
-  if (!bus.connected)
-    await reportShutdown({ process: "agent", severity: "fatal", thrown }, telling, signal);
+  if (!bus.connected) {
+    const report = { process: "agent", severity: "fatal", thrown } as const;
+    await reportShutdown(report, { bus, clock, events }, signal);
+  }
   throw thrown;
 }
 
 async function openLedger(
-  { dataDir }: AgentOptions,
+  { dataDir, clusterID }: AgentOptions,
   { newID }: AgentDependencies,
   telling: ShutdownReportOptions,
   signal: AbortSignal,
 ): Promise<Ledger> {
   try {
-    return Ledger.open(join(dataDir, "ledger.db"), newID);
+    const ledger = Ledger.open(join(dataDir, "ledger.db"), newID);
+    if (clusterID !== undefined) await pin(ledger, clusterID, dataDir);
+    return ledger;
   } catch (thrown) {
     await reportShutdown({ process: "ledger", severity: "fatal", thrown }, telling, signal);
     throw thrown;
   }
+}
+
+/** Throws, and closes the ledger, if it is that of another cluster's node. */
+async function pin(ledger: Ledger, clusterID: string, dataDir: string): Promise<void> {
+  if (ledger.clusterID === undefined) await ledger.pinCluster(clusterID);
+  const known = ledger.clusterID;
+  if (known === clusterID) return;
+  ledger.close();
+  throw new Error(
+    `the ledger is of a node of cluster ${known} and this node has joined ${clusterID}: remove ${dataDir} with all ` +
+      "that it knows of what has run, and join again",
+  );
 }
 
 function errorKernel(
@@ -125,7 +154,7 @@ function errorKernel(
 ): ErrorKernel {
   return new ErrorKernel({
     logger,
-    isExpendable: (process) => process.startsWith("method/"),
+    isExpendable: (process) => process.startsWith("method/") || process === "credentials",
     onReport: (report) => events.publish(report),
     onShutdown: (report) => {
       onShutdown?.(report);
@@ -141,11 +170,13 @@ interface Parts {
   readonly processes: ReadonlyArray<readonly [string, (signal: AbortSignal) => Promise<void>]>;
 }
 
-function compose(
-  options: AgentOptions,
-  dependencies: AgentDependencies,
-  core: { readonly ledger: Ledger; readonly kernel: ErrorKernel },
-): Parts {
+interface Core {
+  readonly ledger: Ledger;
+  readonly kernel: ErrorKernel;
+  readonly controllerClock: ControllerClock;
+}
+
+function compose(options: AgentOptions, dependencies: AgentDependencies, core: Core): Parts {
   const { clock, machine, newID, logger, methods = METHODS, steps = NO_STEPS } = dependencies;
   const { killGraceMs = 5_000, helloIntervalMs = 30_000, maxRunningCommands = 4 } = options;
   const sessionID = newID();
@@ -159,15 +190,16 @@ function compose(
     methods,
     steps,
     killGraceMs,
-    controllerClock: new ControllerClock(clock, keptTime(core.ledger, machine.bootID)),
+    untrusted: new UntrustedReports({ clock, kernel: core.kernel }),
     spool: new RunSpool(options.dataDir),
+    permits: permitsOf(dependencies, core.kernel),
   };
   const outbox = new Outbox(common);
   const onResult = (runID: string): void => outbox.due(runID);
   const retries = new RetrySchedule({ ...common, start: (run) => dispatcher.dispatch(run) });
   const onWaiting = retries.add.bind(retries);
   const recorder = new RunRecorder({ ...common, onResult, onWaiting });
-  const executor = new RunExecutor({ ...common, recorder, onResult });
+  const executor = new RunExecutor({ ...common, recorder, onResult, onWaiting });
   const queue = new RunQueue(maxRunningCommands);
   const byName = new Map(
     methods.map((method) => [method.name, { method, process: new MethodProcess(clock) }]),
@@ -183,10 +215,10 @@ function compose(
     ...common,
     intervalMs: helloIntervalMs,
     cluster: core.ledger,
-    hello: () => helloOf({ ...common, sessionID, machine }),
+    hello: () => ownHello({ ...common, sessionID, machine }),
+    onTime: () => retries.timeChanged(),
     onAccepted: () => {
       firstHello.abort();
-      retries.timeChanged();
       outbox.sendAll();
     },
   });
@@ -218,10 +250,28 @@ function compose(
       ["retries", running(retries)],
       ["outbox", running(outbox)],
       ["inbox", running(inbox)],
+      ...credentialsProcess(dependencies, common),
       ["recovery", recovery],
       ["heartbeat", running(heartbeat)],
     ],
   };
+}
+
+function permitsOf(dependencies: AgentDependencies, kernel: ErrorKernel): CommandPermits {
+  const { machine, logger, clock, methods = METHODS, policy = DEFAULT_SOURCE } = dependencies;
+  const { account } = machine;
+  const privileges = new Privileges({ own: account, setpriv: findSetpriv(), logger });
+  return new CommandPermits({ methods, policy, privileges, account, clock, kernel });
+}
+
+const DEFAULT_SOURCE: PolicySource = { current: () => ({ policy: DEFAULT_POLICY }) };
+
+function credentialsProcess(
+  { credentials }: AgentDependencies,
+  surroundings: CredentialsSurroundings,
+): Parts["processes"] {
+  if (credentials === undefined) return [];
+  return [["credentials", (signal) => credentials.run(surroundings, signal)]];
 }
 
 function running(process: {
@@ -237,29 +287,5 @@ function keptTime(ledger: Ledger, bootID: string): KeptTime {
       // The ledger's own process reports it.
       ledger.commit((tables) => tables.setClock(bootID, offset)).catch(() => undefined);
     },
-  };
-}
-
-interface HelloParts extends Pick<AgentOptions, "namespace" | "agentVersion"> {
-  readonly sessionID: string;
-  readonly machine: MachineFacts;
-  readonly methods: readonly Method[];
-  readonly ledger: Ledger;
-}
-
-function helloOf({ namespace, agentVersion, ...parts }: HelloParts): Hello {
-  const { clusterID } = parts.ledger;
-  return {
-    namespace,
-    ...(clusterID === undefined ? {} : { clusterID }),
-    sessionID: parts.sessionID,
-    bootID: parts.machine.bootID,
-    ledgerID: parts.ledger.ledgerID,
-    ledgerCounter: parts.ledger.read.counter(),
-    agentVersion,
-    protocol: PROTOCOL,
-    methods: parts.methods.map(({ name }) => name),
-    facts: parts.machine.facts,
-    ...parts.ledger.read.helloRuns(),
   };
 }

@@ -8,6 +8,7 @@ import type { EndRequest } from "./end-request.ts";
 import { exitOf } from "./exit-status.ts";
 import type { LastWords } from "./last-words.ts";
 import { guardLeftovers } from "./leftover-guard.ts";
+import type { Redaction } from "./redactor.ts";
 import {
   endOfExit,
   FILES_LOST,
@@ -40,6 +41,7 @@ export interface Attempt {
   readonly words: LastWords;
   readonly processes: AttemptProcesses;
   readonly over: Promise<WrapperOver>;
+  readonly redaction?: Redaction | "withheld" | undefined;
 }
 
 export interface AttemptLimits {
@@ -90,7 +92,7 @@ async function ended(
   limits: AttemptLimits,
   { asked, over, exit }: Ended,
 ): Promise<RunEnd> {
-  const { terms, folder, processes } = attempt;
+  const { terms, folder, processes, redaction } = attempt;
   const { clock, maxOutputBytes } = limits;
   const wasSeen = asked !== undefined || over.at !== undefined;
   // The agent that wrote down that it is to be ended may have got as far as asking it to.
@@ -98,7 +100,8 @@ async function ended(
   // Nobody would keep what goes on without its wrapper.
   const isUnkept = exit === "killed" || left !== undefined;
   if (asked === undefined && isUnkept) await killAttempt(processes, clock);
-  const outputs = await outputsOf(folder, terms.inlineBytes, maxOutputBytes);
+  const { inlineBytes } = terms;
+  const outputs = await outputsOf(folder, { inlineBytes, maxBytes: maxOutputBytes, redaction });
   leave(attempt, limits);
   const byItself = endByItself(exit, wasSeen, terms);
   const cause = asked ?? (byItself.outcome === "Succeeded" ? undefined : left);

@@ -1,6 +1,7 @@
 import {
   closeSync,
   existsSync,
+  fchownSync,
   mkdirSync,
   openSync,
   readFileSync,
@@ -15,6 +16,7 @@ import {
 import { rm } from "node:fs/promises";
 import { join } from "node:path";
 import type { Clock } from "../runtime/clock.ts";
+import type { Account } from "./account.ts";
 import { LastWords, makeRoom, type Progress } from "./last-words.ts";
 import { errorCode } from "./spawn-failure.ts";
 import { signalProcess, wrapperRuns, wrappersOf } from "./run-processes.ts";
@@ -38,6 +40,17 @@ export interface AttemptFiles {
   readonly stderr: number;
   readonly exit: number;
   readonly wrapper: number;
+  /** What makes the command's environment. */
+  readonly launch: number;
+}
+
+/** What goes into the files of a new attempt. */
+export interface AttemptInput {
+  readonly stdin: string;
+  /** See `launchScript`. */
+  readonly launch: string;
+  /** To whom the command's own files belong, so that it can open them again; the agent's unless told. */
+  readonly owner?: Pick<Account, "uid" | "gid"> | undefined;
 }
 
 /**
@@ -74,7 +87,7 @@ export class AttemptFolder {
    * Makes the folder and its files. Throws the system's error, and leaves nothing then; or a BegunBefore,
    * and touches nothing.
    */
-  create(stdin: string): AttemptFiles {
+  create({ stdin, launch, owner }: AttemptInput): AttemptFiles {
     this.#makeFolder();
     const opened: number[] = [];
     const open = (name: string, flags: string): number => {
@@ -84,12 +97,14 @@ export class AttemptFolder {
     };
     try {
       const files = {
-        stdin: stdin === "" ? ("ignore" as const) : this.#input(stdin, open),
+        stdin: stdin === "" ? ("ignore" as const) : this.#input("stdin", stdin, open),
         stdout: open("stdout", "ax"),
         stderr: open("stderr", "ax"),
         exit: open("exit", "wx+"),
         wrapper: open("wrapper", "ax"),
+        launch: this.#input("launch", launch, open),
       };
+      if (owner !== undefined) giveTo(owner, [files.stdin, files.stdout, files.stderr]);
       makeRoom(files.exit);
       return files;
     } catch (thrown) {
@@ -107,20 +122,25 @@ export class AttemptFolder {
     }
   }
 
-  #input(stdin: string, open: (name: string, flags: string) => number): number {
-    writeFileSync(join(this.path, "stdin"), stdin, { mode: PRIVATE_FILE, flag: "wx" });
-    return open("stdin", "r");
+  #input(name: string, text: string, open: (name: string, flags: string) => number): number {
+    const path = join(this.path, name);
+    const writing = openSync(path, "wx", PRIVATE_FILE);
+    try {
+      const reading = open(name, "r");
+      // It may hold secrets: it has no name any more when it has them, so that no end of the agent leaves them there.
+      unlinkSync(path);
+      writeFileSync(writing, text);
+      return reading;
+    } finally {
+      closeSync(writing);
+    }
   }
 
-  /**
-   * Lets go of what is the wrapper's now: all but its last words. Takes the input's name away, which may hold
-   * secrets.
-   */
-  release({ stdin, stdout, stderr }: AttemptFiles): void {
-    for (const fd of [stdin, stdout, stderr]) {
+  /** Lets go of what is the wrapper's now: all but its last words. */
+  release({ stdin, stdout, stderr, launch }: AttemptFiles): void {
+    for (const fd of [stdin, stdout, stderr, launch]) {
       if (fd !== "ignore") closeSync(fd);
     }
-    if (stdin !== "ignore") rmSync(join(this.path, "stdin"), { force: true });
   }
 
   /** What the wrapper of an earlier agent leaves. Throws the system's error if it is gone. */
@@ -279,6 +299,13 @@ export class AttemptFolder {
       return undefined;
     }
   }
+}
+
+function giveTo(
+  { uid, gid }: Pick<Account, "uid" | "gid">,
+  files: ReadonlyArray<number | "ignore">,
+): void {
+  for (const fd of files) if (fd !== "ignore") fchownSync(fd, uid, gid);
 }
 
 /** False if there is none: two removals may meet. */

@@ -1,13 +1,11 @@
 import type { CommandWork } from "../protocol/command.ts";
+import type { Account } from "./account.ts";
 
 /** The variable by which everything that descends from a run is found again. */
 export const RUN_ID_VARIABLE = "STEWARD_RUN_ID";
 
-/** The account that the agent, and so its commands, run as. */
-export interface Account {
-  readonly username: string;
-  readonly homedir: string;
-}
+/** Where programs are looked for, whoever runs them. */
+export const SEARCH_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 export interface RunIdentity {
   readonly runID: string;
@@ -18,7 +16,7 @@ export interface RunIdentity {
 
 /**
  * The environment of a command: a small clean base, the same on every node and nothing of the agent's
- * own, then what the command asks for, then what names the run, which it cannot change.
+ * own but the account that it runs as, then what the command asks for, then what names the run, which it cannot change.
  */
 export function environmentOf(
   run: RunIdentity,
@@ -26,11 +24,11 @@ export function environmentOf(
   account: Account,
 ): Record<string, string> {
   return {
-    PATH: "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+    PATH: SEARCH_PATH,
     HOME: account.homedir,
     USER: account.username,
     LOGNAME: account.username,
-    SHELL: "/bin/sh",
+    SHELL: account.shell,
     LANG: "C.UTF-8",
     ...Object.fromEntries(env.map(({ name, value }) => [name, value])),
     STEWARD_NODE: run.node,

@@ -56,6 +56,12 @@ export class ControllerClock {
     return this.#at(this.#clock.monotonic());
   }
 
+  /** For a message that says when it was said, if that is known. */
+  signedAt(): { readonly signedAt?: string } {
+    const now = this.now();
+    return now === undefined ? {} : { signedAt: timestampOf(now) };
+  }
+
   /** RFC 3339 in UTC with milliseconds. Throws ControllerTimeUnknownError before the first `set`. */
   timestamp(): string {
     return this.timestampAt(this.#clock.monotonic());

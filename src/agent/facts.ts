@@ -1,7 +1,7 @@
 import { readFile } from "node:fs/promises";
-import { arch, homedir, hostname, platform, release, userInfo } from "node:os";
+import { arch, hostname, platform, release } from "node:os";
 import type { Hello } from "../protocol/hello.ts";
-import type { Account } from "./base-environment.ts";
+import { ownAccount, type Account } from "./account.ts";
 
 /** Longest fact that a hello takes. */
 const MAX_FACT = 128;
@@ -11,6 +11,7 @@ export interface MachineFacts {
   readonly facts: Hello["facts"];
   /** The kernel's id of this boot. */
   readonly bootID: string;
+  /** The agent's own. */
   readonly account: Account;
 }
 
@@ -25,20 +26,10 @@ export async function gatherFacts(): Promise<MachineFacts> {
       hostname: bounded(hostname()),
     },
     bootID,
-    account: account(),
+    account: ownAccount(),
   };
 }
 
 function bounded(fact: string): string {
   return fact.slice(0, MAX_FACT);
-}
-
-/** A numeric user that the system has no entry for is an account as well. */
-function account(): Account {
-  try {
-    const { username, homedir: home } = userInfo();
-    return { username, homedir: home };
-  } catch {
-    return { username: String(process.getuid?.() ?? ""), homedir: homedir() };
-  }
 }

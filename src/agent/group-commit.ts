@@ -24,13 +24,20 @@ interface Waiting {
 export class GroupCommit {
   readonly #db: DatabaseSync;
   readonly #explained: (thrown: unknown) => Error;
+  readonly #onCommitted: () => void;
   readonly #broken = Promise.withResolvers<never>();
   #waiting: Waiting[] = [];
   #refusal: FatalError | LedgerClosedError | undefined;
 
-  constructor(db: DatabaseSync, explained: (thrown: unknown) => Error) {
+  /** `onCommitted` is called when a group of work is on the disk, and must not throw. */
+  constructor(
+    db: DatabaseSync,
+    explained: (thrown: unknown) => Error,
+    onCommitted: () => void = () => undefined,
+  ) {
     this.#db = db;
     this.#explained = explained;
+    this.#onCommitted = onCommitted;
     // Whether anybody watches for it or not, every caller is told as well.
     this.#broken.promise.catch(() => undefined);
   }
@@ -74,6 +81,7 @@ export class GroupCommit {
       const settle = group.map(({ work }) => work());
       this.#db.exec("COMMIT");
       for (const resolve of settle) resolve();
+      this.#onCommitted();
     } catch (thrown) {
       this.#break(
         new FatalError("the ledger does not commit", { cause: this.#explained(thrown) }),

@@ -3,11 +3,13 @@ import type { Bus, BusMessage } from "../protocol/bus.ts";
 import { commandMessage, type Command } from "../protocol/command.ts";
 import {
   decodeMessage,
-  encodeMessage,
+  encodeReply,
   MalformedMessageError,
   type MessageType,
   UnsupportedVersionError,
+  UntrustedMessageError,
 } from "../protocol/envelope.ts";
+import { helloRequestMessage } from "../protocol/hello.ts";
 import {
   commandsOfNode,
   CONTROLLER_INBOX,
@@ -18,18 +20,19 @@ import {
 import { withdrawalMessage, type Withdrawal } from "../protocol/withdrawal.ts";
 import type { ErrorKernel } from "../runtime/errorkernel.ts";
 import { aborted } from "../runtime/aborted.ts";
-import { refusalOf, type Refused } from "./admission.ts";
+import { isHelloWanted, refusalOf, type Refused } from "./admission.ts";
+import type { CommandPermits } from "./command-permits.ts";
 import type { ControllerClock } from "./controller-clock.ts";
 import type { DueRun } from "./dispatcher.ts";
 import type { Ledger } from "./ledger.ts";
-import type { Method } from "./methods/method.ts";
 import type { NoticeLog } from "../runtime/notice-log.ts";
 import type { Readiness } from "./readiness.ts";
-import { rejectionOf } from "./rejection.ts";
 import type { LedgerTables } from "./ledger-tables.ts";
 import type { EndCause } from "./run-end.ts";
+import type { AgentSecurity } from "./security.ts";
 import { NO_STEPS, type Steps } from "./steps.ts";
 import { takeCommand, takeDeletion, takeWithdrawal, type Taken } from "./take-command.ts";
+import type { UntrustedReports } from "./untrusted-reports.ts";
 
 /** A command that comes between a hello and its reply is worth waiting for, so long. */
 const READY_WAIT_MS = 2_000;
@@ -43,10 +46,12 @@ export interface InboxOptions {
   readonly newID: () => string;
   readonly kernel: ErrorKernel;
   readonly notices: NoticeLog;
+  readonly security: Pick<AgentSecurity, "signers" | "trust">;
+  readonly untrusted: UntrustedReports;
   readonly ledger: Ledger;
   readonly controllerClock: ControllerClock;
   readonly readiness: Readiness;
-  readonly methods: readonly Method[];
+  readonly permits: Pick<CommandPermits, "permission">;
   readonly onHelloRequest: () => void;
   readonly steps?: Steps;
   /** What follows from a command or a withdrawal, once it is in the ledger. */
@@ -59,14 +64,17 @@ export interface InboxOptions {
 }
 
 /**
- * Everything that is said to the node: decodes, admits, decides, writes down, then answers and acts.
+ * Everything that is said to the node: verifies, decodes, admits, decides, writes down, then answers and acts.
  *
  * GUARANTEES
  * - An answer leaves, and a run starts, only after the ledger has it.
  * - Nothing that comes in makes it throw, and it answers nobody but a controller.
+ * - What no trusted controller has signed is not looked into; its sender is told so, and nothing else happens.
  */
 export class Inbox {
   readonly #options: InboxOptions;
+  /** The `signedAt` of the last request for a hello that was heeded. */
+  #lastHelloRequest: string | undefined;
 
   constructor(options: InboxOptions) {
     this.#options = options;
@@ -87,12 +95,23 @@ export class Inbox {
     try {
       const subject = parseSubject(message.subject);
       if (subject?.direction !== "command" || subject.node !== node) return;
-      if (subject.method === "hello") this.#options.onHelloRequest();
+      if (subject.method === "hello") this.#helloRequest(message);
       else if (isReplyTo(CONTROLLER_INBOX, message.reply)) await this.#answer(message, subject);
       else notices.note(message.subject, "NoReply", "a command that no controller waits for");
     } catch (thrown) {
       kernel.report({ process: "inbox", severity: "warning", thrown });
     }
+  }
+
+  #helloRequest(message: BusMessage): void {
+    const { node, ledger, controllerClock, onHelloRequest } = this.#options;
+    const request = this.#decoded(helloRequestMessage, message);
+    if ("reason" in request) return;
+    const { clusterID } = ledger;
+    const now = controllerClock.now();
+    if (!isHelloWanted(request, { node, clusterID, now, last: this.#lastHelloRequest })) return;
+    this.#lastHelloRequest = request.signedAt;
+    onHelloRequest();
   }
 
   async #answer(message: BusMessage, subject: SubjectParts): Promise<void> {
@@ -101,20 +120,25 @@ export class Inbox {
         ? await this.#withdrawal(message, subject)
         : await this.#command(message, subject);
     const ack: Ack = "reason" in outcome ? { answer: "refused", ...outcome } : outcome.ack;
-    const { steps = NO_STEPS } = this.#options;
+    const { security, steps = NO_STEPS } = this.#options;
     steps.reached("ack.sending");
-    message.respond(encodeMessage(ackMessage, ack));
+    const { signers } = security;
+    message.respond(encodeReply(ackMessage, ack, { request: message.data, signers }));
     steps.reached("ack.sent");
   }
 
   async #command(message: BusMessage, subject: SubjectParts): Promise<Taken | Refused> {
     const command = await this.#admitted(commandMessage, message, subject);
     if ("reason" in command) return command;
-    const { newID, controllerClock, methods } = this.#options;
+    const { newID, controllerClock, permits } = this.#options;
+    const permission = await permits.permission(command.work, command.terms);
+    if (permission.kind === "undecided") {
+      return refusedFor("PolicyUnavailable", permission.problem.slice(0, MAX_MESSAGE));
+    }
     const runID = newID();
     const at = controllerClock.timestamp();
-    const end = rejectionOf(command.work, methods);
-    const rejection = end === undefined ? undefined : { ...end, finishedAt: at };
+    const rejection =
+      permission.kind === "rejected" ? { ...permission.end, finishedAt: at } : undefined;
     const taken = await this.#commit((tables) =>
       takeCommand(tables, { command, runID, at, rejection }),
     );
@@ -150,12 +174,13 @@ export class Inbox {
 
   #decoded<T>(type: MessageType<T>, message: BusMessage): T | Refused {
     try {
-      return decodeMessage(type, message.data);
+      return decodeMessage(type, message.data, this.#options.security.trust);
     } catch (thrown) {
       if (!(thrown instanceof MalformedMessageError)) throw thrown;
-      const isVersion = thrown instanceof UnsupportedVersionError;
-      const reason = isVersion ? "UnsupportedVersion" : "Malformed";
-      this.#options.notices.note(message.subject, reason, `a ${type.name} that cannot be read`);
+      const { notices, untrusted } = this.#options;
+      const reason = reasonOf(thrown);
+      notices.note(message.subject, reason, `a ${type.name} that cannot be read`);
+      if (thrown instanceof UntrustedMessageError) untrusted.report("inbox", type.name, thrown);
       return { reason, message: thrown.message.slice(0, MAX_MESSAGE) };
     }
   }
@@ -203,6 +228,11 @@ export class Inbox {
     }
     for (const runID of due) runs.resultDue(runID);
   }
+}
+
+function reasonOf(thrown: MalformedMessageError): Refusal {
+  if (thrown instanceof UntrustedMessageError) return "Untrusted";
+  return thrown instanceof UnsupportedVersionError ? "UnsupportedVersion" : "Malformed";
 }
 
 function refusedFor(reason: Refusal, message: string): Refused {

@@ -5,11 +5,11 @@ import { isDeepStrictEqual } from "node:util";
 import { crc32 } from "node:zlib";
 import { damaged, LedgerTooNewError, openingErrorOf, readOnly } from "./ledger-errors.ts";
 import {
-  LEDGER_SCHEMA,
   LEDGER_VERSION,
+  schemaSQL,
   SCHEMA_QUERY,
   SUM_FUNCTION,
-  WRONG_SUMS,
+  wrongSumsQuery,
 } from "./ledger-schema.ts";
 
 /** How long to wait for a predecessor that is about to let go of the file. */
@@ -70,34 +70,37 @@ function prepare(db: DatabaseSync, path: string, newID: () => string): void {
   db.function(SUM_FUNCTION, { deterministic: true }, (text) => crc32(String(text)));
   // Takes the lock for good, and shows whether the file can be written.
   db.exec("BEGIN IMMEDIATE");
-  if (db.prepare(SCHEMA_QUERY).all().length === 0) make(db, newID);
+  const isEmpty = db.prepare(SCHEMA_QUERY).all().length === 0;
+  if (!isEmpty) checkContent(db, path, version);
+  complete(db, isEmpty ? 0 : version, newID);
   db.exec("COMMIT");
-  checkTables(db, path);
-  const wrong = db.prepare(WRONG_SUMS).get();
-  if (wrong !== undefined) {
-    throw damaged(path, new Error(`a row of ${String(wrong["wrong"])} is not what was written`));
-  }
 }
 
-function make(db: DatabaseSync, newID: () => string): void {
-  db.exec(LEDGER_SCHEMA);
-  db.prepare("INSERT INTO meta (key, value) VALUES ('ledgerID', ?)").run(newID());
+/** From an earlier version, 0 if there is nothing yet, to this one. */
+function complete(db: DatabaseSync, version: number, newID: () => string): void {
+  if (version === LEDGER_VERSION) return;
+  db.exec(schemaSQL(version, LEDGER_VERSION));
+  if (version === 0) {
+    db.prepare("INSERT INTO meta (key, value) VALUES ('ledgerID', ?)").run(newID());
+  }
   db.exec(`PRAGMA user_version = ${LEDGER_VERSION}`);
 }
 
-/** Whether it is a ledger at all, made by this version. */
-function checkTables(db: DatabaseSync, path: string): void {
+/** Whether it is a ledger at all, made by this version or an earlier one, and has what was written. */
+function checkContent(db: DatabaseSync, path: string, version: number): void {
   const model = new DatabaseSync(":memory:");
-  model.exec(LEDGER_SCHEMA);
+  model.exec(schemaSQL(0, version));
   const wanted = model.prepare(SCHEMA_QUERY).all();
   model.close();
-  const version = Number(firstValue(db, "PRAGMA user_version"));
-  const isLedger = isDeepStrictEqual(db.prepare(SCHEMA_QUERY).all(), wanted);
-  if (version !== LEDGER_VERSION || !isLedger) {
+  if (version < 1 || !isDeepStrictEqual(db.prepare(SCHEMA_QUERY).all(), wanted)) {
     throw damaged(path, new Error("its tables are not those of a ledger"));
   }
   if (db.prepare("SELECT 1 FROM meta WHERE key = 'ledgerID'").get() === undefined) {
     throw damaged(path, new Error("it has no id"));
+  }
+  const wrong = db.prepare(wrongSumsQuery(version)).get();
+  if (wrong !== undefined) {
+    throw damaged(path, new Error(`a row of ${String(wrong["wrong"])} is not what was written`));
   }
 }
 

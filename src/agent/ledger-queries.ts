@@ -12,6 +12,7 @@ import {
   stateOf,
   text,
   type OpenRun,
+  type SealedBox,
   type SqlRow,
 } from "./ledger-run.ts";
 import { LedgerStatements } from "./ledger-statements.ts";
@@ -64,6 +65,13 @@ export class LedgerQueries {
     const sql = "SELECT * FROM runs WHERE run_id = ? AND state <> 'Finished'";
     const row = this.statements.of(sql).get(runID);
     return row === undefined ? undefined : openRunFrom(row);
+  }
+
+  /** Undefined for a run that has no secrets, or is finished. */
+  sealed(runID: string): SealedBox | undefined {
+    const sql = "SELECT box, context FROM sealed_inputs WHERE run_id = ?";
+    const row = this.statements.of(sql).get(runID);
+    return row === undefined ? undefined : { box: text(row, "box"), context: text(row, "context") };
   }
 
   /** All runs that are not over, the oldest first. */

@@ -42,6 +42,12 @@ export interface OpenRun {
   readonly ending: EndCause | undefined;
 }
 
+/** The secrets of a run, sealed to this node, and the context without which they do not open. */
+export interface SealedBox {
+  readonly box: string;
+  readonly context: string;
+}
+
 /** Throws if the row is of a finished run, whose work is gone. */
 export function openRunFrom(row: SqlRow): OpenRun {
   return {

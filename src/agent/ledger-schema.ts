@@ -1,6 +1,3 @@
-/** Kept in the file's user_version. A file of a later version is refused, never guessed at. */
-export const LEDGER_VERSION = 1;
-
 /**
  * The tables of the ledger. `sum` is a checksum over all of the row: what lies for years on a memory card
  * and is then executed must not have changed by itself.
@@ -8,7 +5,7 @@ export const LEDGER_VERSION = 1;
  * - `meta`: `ledgerID`, made with the file; `clusterID`, pinned at first contact; `clock`, the controller's
  *   time as the monotonic clock of one boot tells it.
  * - `runs`: every run that this node took on. `seq` is the order in which they came, and is never used
- *   twice. What may hold secrets (`work`) goes when the run is finished; `receipted` is 1 once the controller
+ *   twice. What is to be run (`work`) goes when the run is finished; `receipted` is 1 once the controller
  *   has the result. `first_started_at` is of the first attempt, `boot_id`, `starting_at` and `started_at` of
  *   the latest; `not_before` and `last_end` are there while a run waits for its next attempt (`last_end` also
  *   while that is under way); `ending` is the reason why a run under way is to be ended, asked for
@@ -19,7 +16,7 @@ export const LEDGER_VERSION = 1;
  * - `retired`: the uids for which nothing is run any more, the latest last, whether their name has a row
  *   or not.
  */
-const TABLES = `
+const TABLES_OF_VERSION_1 = `
   CREATE TABLE meta (
     key TEXT PRIMARY KEY,
     value TEXT NOT NULL,
@@ -85,41 +82,92 @@ const TABLES = `
   ) STRICT;
 `;
 
+/**
+ * `sealed_inputs`: the secrets of runs that are not finished, sealed as they came, and the context that they were
+ * sealed in, which stays the same if the run is given to another resource.
+ */
+const TABLES_OF_VERSION_2 = `
+  CREATE TABLE sealed_inputs (
+    run_id TEXT PRIMARY KEY NOT NULL,
+    box TEXT NOT NULL,
+    context TEXT NOT NULL,
+    sum INTEGER
+  ) STRICT;
+`;
+
 /** SQL function: the checksum of a text. The connection has to provide it. */
 export const SUM_FUNCTION = "text_sum";
 
-/** By table, its key and its other columns. */
-const SUMMED: Readonly<Record<string, readonly [key: string, others: string]>> = {
-  meta: ["key", "value"],
-  runs: [
-    "seq",
-    `run_id, namespace, name, uid, epoch, generation, declared, revision, rerun, adopted, state, attempts,
+/** What a version has in addition to the one before it. */
+interface Addition {
+  readonly tables: string;
+  /** By table, its key and its other columns. */
+  readonly summed: Readonly<Record<string, readonly [key: string, others: string]>>;
+}
+
+const ADDITIONS: readonly Addition[] = [
+  {
+    tables: TABLES_OF_VERSION_1,
+    summed: {
+      meta: ["key", "value"],
+      runs: [
+        "seq",
+        `run_id, namespace, name, uid, epoch, generation, declared, revision, rerun, adopted, state, attempts,
      work, terms, accepted_at, boot_id, starting_at, first_started_at, started_at, not_before, last_end,
      ending, ending_at, result, has_output, receipted`,
-  ],
-  resources: ["namespace, name", "run_id, last_ran, ran_before, used"],
-  retired: ["seq", "namespace, name, uid"],
-};
+      ],
+      resources: ["namespace, name", "run_id, last_ran, ran_before, used"],
+      retired: ["seq", "namespace, name, uid"],
+    },
+  },
+  { tables: TABLES_OF_VERSION_2, summed: { sealed_inputs: ["run_id", "box, context"] } },
+];
 
-const sums = Object.entries(SUMMED).map(([table, [key, others]]) => {
-  const sum = `${SUM_FUNCTION}(json_array(${key}, ${others}))`;
+/**
+ * Kept in the file's user_version. A file of an earlier version is given what it misses; one of a later version is
+ * refused, never guessed at.
+ */
+export const LEDGER_VERSION = ADDITIONS.length;
+
+/** Makes of a file of version `from`, 0 for an empty one, one of version `to`. */
+export function schemaSQL(from: number, to: number): string {
+  const added = ADDITIONS.slice(from, to);
+  return added.flatMap(({ tables, summed }) => [tables, ...sumsOf(summed, sumTriggers)]).join("");
+}
+
+/** Gives the tables of a version that have a row which is not what was written. */
+export function wrongSumsQuery(version: number): string {
+  const added = ADDITIONS.slice(0, version);
+  return added.flatMap(({ summed }) => sumsOf(summed, wrongSums)).join(" UNION ");
+}
+
+interface Sum {
+  readonly table: string;
+  readonly key: string;
+  /** The expression of the checksum of a row. */
+  readonly sum: string;
+}
+
+function sumsOf(summed: Addition["summed"], sql: (sum: Sum) => string): string[] {
+  return Object.entries(summed).map(([table, [key, others]]) =>
+    sql({ table, key, sum: `${SUM_FUNCTION}(json_array(${key}, ${others}))` }),
+  );
+}
+
+function sumTriggers({ table, key, sum }: Sum): string {
   const ofNew = key.replaceAll(/\w+/g, "new.$&");
   const refresh = (after: string): string => `
   CREATE TRIGGER ${table}_${after.toLowerCase()}_sum AFTER ${after} ON ${table} BEGIN
     UPDATE ${table} SET sum = ${sum} WHERE (${key}) = (${ofNew});
   END;`;
-  return {
-    triggers: refresh("INSERT") + refresh("UPDATE"),
-    wrong: `SELECT '${table}' AS wrong FROM ${table} WHERE sum IS NOT ${sum}`,
-  };
-});
+  return refresh("INSERT") + refresh("UPDATE");
+}
 
-export const LEDGER_SCHEMA = TABLES + sums.map(({ triggers }) => triggers).join("");
+function wrongSums({ table, sum }: Sum): string {
+  return `SELECT '${table}' AS wrong FROM ${table} WHERE sum IS NOT ${sum}`;
+}
 
-/** Gives the tables that have a row which is not what was written. */
-export const WRONG_SUMS = sums.map(({ wrong }) => wrong).join(" UNION ");
-
-/** Gives what makes a file a ledger of this version, and leaves out what somebody added. */
+/** Gives what makes a file a ledger of its version, and leaves out what somebody added. */
 export const SCHEMA_QUERY = `
   SELECT name, sql FROM sqlite_schema WHERE type IN ('table', 'index') OR name LIKE '%\\_sum' ESCAPE '\\'
   ORDER BY name`;

@@ -3,7 +3,7 @@ import type { Command } from "../protocol/command.ts";
 import type { RunReport, RunResult } from "../protocol/run.ts";
 import { DEFAULT_LIMITS, LedgerPruning, type LedgerLimits } from "./ledger-pruning.ts";
 import { LedgerQueries } from "./ledger-queries.ts";
-import { openRunFrom, text, type RunState } from "./ledger-run.ts";
+import { openRunFrom, text, type RunState, type SealedBox } from "./ledger-run.ts";
 import { withdrawn, type EndCause } from "./run-end.ts";
 
 /** What a receipt was given for: a run as it was reported. */
@@ -31,6 +31,7 @@ export interface Attempt {
 export class LedgerTables extends LedgerQueries {
   readonly #pruning: LedgerPruning;
   readonly #limits: LedgerLimits;
+  #hasWiped = false;
 
   constructor(db: DatabaseSync, limits: LedgerLimits = DEFAULT_LIMITS) {
     super(db);
@@ -59,6 +60,12 @@ export class LedgerTables extends LedgerQueries {
     const work = JSON.stringify(command.work);
     const terms = JSON.stringify(command.terms);
     this.#insert(runID, command, { at, state: "Accepted", work, terms, result: null });
+  }
+
+  /** Keeps the secrets of a run that was taken on, until it is over. */
+  insertSealed(runID: string, { box, context }: SealedBox): void {
+    const sql = "INSERT INTO sealed_inputs (run_id, box, context) VALUES (:runID, :box, :context)";
+    this.#run(sql, { runID, box, context });
   }
 
   /** Takes a run on that never starts: nothing of its work was ever here. */
@@ -214,8 +221,21 @@ export class LedgerTables extends LedgerQueries {
         startedAt: result.startedAt ?? null,
       },
     );
+    if (isFirst) this.#wipeSealed(runID);
     if (isFirst && result.started === "False") this.#neverRan(runID);
     return isFirst;
+  }
+
+  #wipeSealed(runID: string): void {
+    const hadAny = this.#run("DELETE FROM sealed_inputs WHERE run_id = :runID", { runID });
+    this.#hasWiped ||= hadAny;
+  }
+
+  /** Whether secrets were deleted since this was last called. */
+  takeWiped(): boolean {
+    const hasWiped = this.#hasWiped;
+    this.#hasWiped = false;
+    return hasWiped;
   }
 
   #neverRan(runID: string): void {

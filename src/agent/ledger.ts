@@ -15,6 +15,7 @@ import { LedgerTables } from "./ledger-tables.ts";
  * - Nothing is done about a write before `commit` has resolved: the ACK leaves after ACCEPTED is on the
  *   disk, the fork comes after STARTING, the result is sent after it is recorded.
  * - A run's result never changes, and is kept until the controller has confirmed it.
+ * - The secrets of a run are kept sealed, and are overwritten in all files of the ledger when it is over.
  * - A commit that fails is the last: `watch` throws a FatalError, and so does every later `commit`.
  */
 export class Ledger {
@@ -28,7 +29,11 @@ export class Ledger {
   private constructor(path: string, db: DatabaseSync, limits?: Partial<LedgerLimits>) {
     this.#db = db;
     this.#tables = new LedgerTables(db, { ...DEFAULT_LIMITS, ...limits });
-    this.#commits = new GroupCommit(db, (thrown) => ledgerErrorOf(path, thrown));
+    this.#commits = new GroupCommit(
+      db,
+      (thrown) => ledgerErrorOf(path, thrown),
+      () => this.#dropWiped(),
+    );
     this.read = this.#tables;
     this.ledgerID = this.#tables.meta("ledgerID") ?? "";
   }
@@ -58,6 +63,16 @@ export class Ledger {
    */
   commit<T>(write: (tables: LedgerTables) => T): Promise<T> {
     return this.#commits.run(() => write(this.#tables));
+  }
+
+  /** What was wiped in the file is still in the journal of its changes: that is emptied, too. */
+  #dropWiped(): void {
+    if (!this.#tables.takeWiped()) return;
+    try {
+      this.#db.exec("PRAGMA wal_checkpoint(TRUNCATE)");
+    } catch {
+      // It goes with a later checkpoint; a disk that is in trouble is told of by the next commit.
+    }
   }
 
   /** Resolves when the signal is aborted; throws the FatalError of a failed commit. */

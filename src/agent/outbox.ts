@@ -1,5 +1,10 @@
 import type { Bus } from "../protocol/bus.ts";
-import { decodeMessage, encodeMessage, MalformedMessageError } from "../protocol/envelope.ts";
+import {
+  decodeReply,
+  encodeMessage,
+  MalformedMessageError,
+  UntrustedMessageError,
+} from "../protocol/envelope.ts";
 import { receiptMessage, resultMessage, type Receipt, type Result } from "../protocol/result.ts";
 import type { RunReport } from "../protocol/run.ts";
 import { eventSubject } from "../protocol/subjects.ts";
@@ -11,7 +16,9 @@ import type { Random } from "../runtime/random.ts";
 import { WorkQueue } from "../runtime/workqueue.ts";
 import { aborted } from "../runtime/aborted.ts";
 import type { Ledger } from "./ledger.ts";
+import type { AgentSecurity } from "./security.ts";
 import { NO_STEPS, type Steps } from "./steps.ts";
+import type { UntrustedReports } from "./untrusted-reports.ts";
 
 /** Results that wait for their receipt at the same time. */
 const IN_FLIGHT = 16;
@@ -29,6 +36,8 @@ export interface OutboxOptions {
   readonly logger: Logger;
   readonly kernel: ErrorKernel;
   readonly ledger: Ledger;
+  readonly security: Pick<AgentSecurity, "signers" | "trust">;
+  readonly untrusted: UntrustedReports;
   readonly steps?: Steps;
 }
 
@@ -80,19 +89,20 @@ export class Outbox {
   }
 
   async #send(runID: string, signal: AbortSignal): Promise<void> {
-    const { bus, node, ledger, steps = NO_STEPS } = this.#options;
+    const { bus, node, ledger, security, steps = NO_STEPS } = this.#options;
     const { clusterID } = ledger;
     // Before the first contact there is nobody to owe it to; the first hello sends everything.
     if (clusterID === undefined || !ledger.read.owesResult(runID)) return;
-    const result = asResult(ledger.read.report(runID), clusterID);
+    const result = asResult(ledger.read.report(runID), { clusterID, node });
+    const data = encodeMessage(resultMessage, result, security.signers);
     steps.reached("result.sending");
-    const outcome = await bus.request(
-      eventSubject(node, "result"),
-      encodeMessage(resultMessage, result),
-      { timeoutMs: RECEIPT_TIMEOUT_MS, signal },
-    );
+    const outcome = await bus.request(eventSubject(node, "result"), data, {
+      timeoutMs: RECEIPT_TIMEOUT_MS,
+      signal,
+    });
     if (signal.aborted) return;
-    const receipt = outcome.kind === "reply" ? receiptFor(runID, outcome.data) : undefined;
+    const receipt =
+      outcome.kind === "reply" ? this.#receiptFor(runID, outcome.data, data) : undefined;
     if (outcome.kind === "tooLarge") this.#putOff(runID, `over ${outcome.maxBytes} bytes`);
     else if (receipt === undefined) this.#later(runID);
     else if (receipt.receipt === "refused") this.#putOff(runID, receipt.message);
@@ -110,6 +120,21 @@ export class Outbox {
     if (ledger.read.owesResult(result.runID)) this.due(result.runID);
   }
 
+  /** A receipt for another run, or none that can be read and believed, is none. */
+  #receiptFor(runID: string, data: Uint8Array, request: Uint8Array): Receipt | undefined {
+    const { security, untrusted } = this.#options;
+    try {
+      const receipt = decodeReply(receiptMessage, data, { request, trust: security.trust });
+      return receipt.receipt === "refused" || receipt.runID === runID ? receipt : undefined;
+    } catch (thrown) {
+      if (!(thrown instanceof MalformedMessageError)) throw thrown;
+      if (thrown instanceof UntrustedMessageError) {
+        untrusted.report("outbox", receiptMessage.name, thrown);
+      }
+      return undefined;
+    }
+  }
+
   #later(runID: string): void {
     const tries = this.#tries.get(runID) ?? 0;
     this.#tries.set(runID, tries + 1);
@@ -125,18 +150,10 @@ export class Outbox {
   }
 }
 
-function asResult({ result, ...report }: RunReport, clusterID: string): Result {
+function asResult(
+  { result, ...report }: RunReport,
+  from: { readonly clusterID: string; readonly node: string },
+): Result {
   if (result === undefined) throw new TypeError(`run ${report.runID} has no result`);
-  return { ...report, clusterID, state: "Finished", result };
-}
-
-/** A receipt for another run, or none that can be read, is none. */
-function receiptFor(runID: string, data: Uint8Array): Receipt | undefined {
-  try {
-    const receipt = decodeMessage(receiptMessage, data);
-    return receipt.receipt === "refused" || receipt.runID === runID ? receipt : undefined;
-  } catch (thrown) {
-    if (thrown instanceof MalformedMessageError) return undefined;
-    throw thrown;
-  }
+  return { ...report, ...from, state: "Finished", result };
 }

@@ -1,17 +1,24 @@
 import type { CommandTerms, CommandWork } from "../protocol/command.ts";
 import type { Clock } from "../runtime/clock.ts";
+import { accessProblem } from "./access-check.ts";
 import { endOfAttempt, type AttemptLimits, type WrapperOver } from "./attempt-end.ts";
 import { BegunBefore, type AttemptFiles, type AttemptFolder } from "./attempt-folder.ts";
+import { RUN_ID_VARIABLE, SEARCH_PATH } from "./base-environment.ts";
 import { removeCgroup } from "./cgroup.ts";
 import type { EndRequest } from "./end-request.ts";
 import { findProgram } from "./find-program.ts";
+import { launchScript } from "./launch-script.ts";
 import { LastWords } from "./last-words.ts";
+import type { Standing } from "./privileges.ts";
+import type { Redaction } from "./redactor.ts";
 import { FILES_LOST, timedOut, unstarted, type RunEnd } from "./run-end.ts";
 import type { RunSpool } from "./run-spool.ts";
 import { errorCode, spawnFailure, spoolUnavailable } from "./spawn-failure.ts";
 import { startWrapper } from "./wrapper.ts";
 
 const MAX_OUTPUT_BYTES = 268_435_456;
+/** Of one argument or variable, with the NUL that ends it, the kernel takes 128 KiB. */
+const MAX_STRING_BYTES = 131_071;
 /** How often a wrapper is looked at that is another's child. */
 const REATTACHED_LOOK_MS = 100;
 
@@ -20,6 +27,7 @@ export interface ProcessSpec {
   readonly runID: string;
   /** Counts the attempts of a run. One is begun again only if it never started and its files were removed. */
   readonly attempt: number;
+  readonly standing: Standing;
   /** The program, found by the PATH of `env`, and its arguments. Nothing has a NUL character. */
   readonly argv: readonly [string, ...string[]];
   readonly env: Readonly<Record<string, string>>;
@@ -27,6 +35,8 @@ export interface ProcessSpec {
   readonly terms: CommandTerms;
   /** On the monotonic clock, which all processes of a boot share: when its time is up. */
   readonly deadline: number;
+  /** What is not to be seen of its output; "withheld": none of it, for want of knowing that. */
+  readonly redaction?: Redaction | "withheld" | undefined;
 }
 
 export interface ProcessRunnerOptions {
@@ -63,18 +73,29 @@ export async function runProcess(
   options: ProcessRunnerOptions,
 ): Promise<RunEnd> {
   if (owner.end.cause !== undefined) return unstarted(owner.end.cause);
-  const { argv, env, work, runID, attempt } = spec;
+  const { argv, env, work, runID, attempt, standing } = spec;
   const { clock, spool, shell = "/bin/sh" } = options;
   const workingDir = work.workingDir === "" ? "/" : work.workingDir;
   const program = findProgram(argv[0], env["PATH"], workingDir);
   if ("code" in program) return spawnFailure(program.code, argv[0], workingDir);
+  const problem = await standingProblem(spec, workingDir, program.path);
+  if (problem !== undefined) return problem;
+  if (owner.end.cause !== undefined) return unstarted(owner.end.cause);
   const folder = spool.attempt(runID, attempt);
-  const files = filesOf(folder, work.stdin, spool);
+  const files = filesOf(folder, spec, spool);
   if ("started" in files) return files;
   const cgroup = spool.makeCgroup(runID, attempt);
-  const command = { argv: [program.path, ...argv.slice(1)], env, workingDir } as const;
   const wrapper = await startWrapper(
-    { shell, script: spool.script, folder, cgroup, ...command },
+    {
+      shell,
+      script: spool.script,
+      folder,
+      cgroup,
+      prefix: standing.prefix,
+      argv: [program.path, ...argv.slice(1)],
+      env: { PATH: SEARCH_PATH, [RUN_ID_VARIABLE]: runID },
+      workingDir,
+    },
     files,
   );
   const words = new LastWords(files.exit, files.wrapper);
@@ -92,7 +113,7 @@ export async function runProcess(
 }
 
 /** An attempt that an earlier agent committed to. */
-export type ReattachedSpec = Omit<ProcessSpec, "argv" | "env" | "work"> & {
+export type ReattachedSpec = Omit<ProcessSpec, "standing" | "argv" | "env" | "work"> & {
   /** That agent is known to have started a wrapper: without its files, nobody knows what came of it. */
   readonly wasForked?: boolean;
 };
@@ -143,10 +164,28 @@ async function endWithoutFiles(
   return { ...FILES_LOST, started: wasForked === true ? "True" : "Unknown", ...cause };
 }
 
-function filesOf(folder: AttemptFolder, stdin: string, spool: RunSpool): AttemptFiles | RunEnd {
+/** Why a process would fail to become this command, if that can be told before there is one. */
+async function standingProblem(
+  { standing, env }: ProcessSpec,
+  workingDir: string,
+  program: string,
+): Promise<RunEnd | undefined> {
+  const isTooLong = Object.entries(env).some(
+    ([name, value]) => Buffer.byteLength(`${name}=${value}`) > MAX_STRING_BYTES,
+  );
+  if (isTooLong) return spawnFailure("E2BIG", program, workingDir);
+  return standing.isOther ? accessProblem(standing, workingDir, program) : undefined;
+}
+
+function filesOf(
+  folder: AttemptFolder,
+  { work, env, standing }: ProcessSpec,
+  spool: RunSpool,
+): AttemptFiles | RunEnd {
   try {
     spool.prepare();
-    return folder.create(stdin);
+    const owner = standing.isOther ? standing.account : undefined;
+    return folder.create({ stdin: work.stdin, launch: launchScript(env), owner });
   } catch (thrown) {
     if (thrown instanceof BegunBefore) throw thrown;
     return spoolUnavailable(errorCode(thrown));

@@ -1,8 +1,9 @@
 import type { CommandWork } from "../protocol/command.ts";
+import { isVariableName } from "./launch-script.ts";
 import type { Method } from "./methods/method.ts";
 import { rejected, type RunEnd } from "./run-end.ts";
 
-/** Why a node with these methods cannot do this work; undefined if it can. Pure. */
+/** Why no node with these methods can do this work, whoever allows it; undefined if it can. Pure. */
 export function rejectionOf(work: CommandWork, methods: readonly Method[]): RunEnd | undefined {
   const method = methods.find(({ name }) => name === work.method);
   if (method === undefined) {
@@ -21,8 +22,9 @@ function problemOf({ args, env, workingDir }: CommandWork): string | undefined {
   if (argument >= 0) return `args[${argument}] has a NUL character`;
   const variable = env.findIndex(({ name, value }) => hasNUL(name) || hasNUL(value));
   if (variable >= 0) return `env[${variable}] has a NUL character`;
-  const unnamed = env.findIndex(({ name }) => name === "" || name.includes("="));
-  if (unnamed >= 0) return `env[${unnamed}].name must not be empty or have a =`;
+  const unnamed = env.findIndex(({ name }) => !isVariableName(name));
+  if (unnamed >= 0)
+    return `env[${unnamed}].name must be letters, digits and _, and begin with no digit`;
   if (hasNUL(workingDir)) return "workingDir has a NUL character";
   if (workingDir !== "" && !workingDir.startsWith("/")) return "workingDir must begin with /";
   return undefined;

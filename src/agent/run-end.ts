@@ -87,8 +87,23 @@ export function withoutFurtherAttempt<E extends RunEnd>(end: E, why: string): E 
   return { ...end, message: message.slice(0, MAX_MESSAGE) };
 }
 
-/** The end of a run that this node cannot do. */
-export function rejected(reason: "UnknownMethod" | "InvalidArguments", message: string): RunEnd {
+/** The end of a run that is not started any more: what its last attempt came to, if there was one, stays true. */
+export function withLastEnd<E extends RunEnd>(end: RunEnd, lastEnd: E | undefined): RunEnd | E {
+  if (lastEnd === undefined) return end;
+  const message = `${lastEnd.message} No further attempt was made. ${end.message}`;
+  return { ...lastEnd, message: message.slice(0, MAX_MESSAGE) };
+}
+
+/** Why a node does not do what it is told to. */
+export type RejectionReason =
+  | "UnknownMethod"
+  | "InvalidArguments"
+  | "PolicyDenied"
+  | "CannotRunAs"
+  | "SealedInputsUnreadable";
+
+/** The end of a run that this node does not do. */
+export function rejected(reason: RejectionReason, message: string): RunEnd {
   return { outcome: "Rejected", started: "False", reason, message: message.slice(0, MAX_MESSAGE) };
 }
 

@@ -1,16 +1,19 @@
 import { backoffMs, type BackoffPolicy } from "../runtime/backoff.ts";
-import type { Clock } from "../runtime/clock.ts";
+import { timestampOf, type Clock } from "../runtime/clock.ts";
 import { errorMessage } from "../runtime/errors.ts";
 import type { Logger } from "../runtime/logger.ts";
 import type { Random } from "../runtime/random.ts";
-import { environmentOf, type Account } from "./base-environment.ts";
+import { environmentOf } from "./base-environment.ts";
+import type { CommandPermits, Permission } from "./command-permits.ts";
 import type { ControllerClock } from "./controller-clock.ts";
+import { dueRunOf, type DueRun } from "./dispatcher.ts";
 import { EndRequest } from "./end-request.ts";
 import type { OpenRun } from "./ledger-run.ts";
 import type { LedgerTables } from "./ledger-tables.ts";
 import type { Ledger } from "./ledger.ts";
 import { MethodError } from "./method-error.ts";
 import type { Method } from "./methods/method.ts";
+import type { Standing } from "./privileges.ts";
 import {
   reattachProcess,
   runProcess,
@@ -18,19 +21,18 @@ import {
   type ProcessRunnerOptions,
   type ReattachedSpec,
 } from "./process-runner.ts";
-import {
-  START_DEADLINE_EXCEEDED,
-  unstarted,
-  withoutFurtherAttempt,
-  type EndCause,
-  type RunEnd,
-} from "./run-end.ts";
+import type { EndCause, RunEnd } from "./run-end.ts";
 import type { RunRecorder } from "./run-recorder.ts";
+import { startOf } from "./run-start.ts";
 import type { RunSpool } from "./run-spool.ts";
+import { openedRun, type OpenedRun } from "./sealed-work.ts";
+import type { AgentSecurity } from "./security.ts";
 import type { Steps } from "./steps.ts";
 
 /** While the system does not let the agent look at the files of an attempt. */
 const REATTACHMENT: BackoffPolicy = { initialMs: 1_000, maxMs: 60_000 };
+/** While the node's policy cannot be used. */
+const UNDECIDED_PAUSE_MS = 10_000;
 
 export interface RunExecutorOptions {
   readonly node: string;
@@ -38,7 +40,10 @@ export interface RunExecutorOptions {
   readonly agentVersion: string;
   readonly killGraceMs: number;
   readonly maxOutputBytes?: number | undefined;
-  readonly account: Account;
+  /** Asked before each attempt. */
+  readonly permits: Pick<CommandPermits, "permission">;
+  /** Opens the secrets of a run, right before each of its attempts. */
+  readonly security: Pick<AgentSecurity, "sealingKey">;
   readonly methods: readonly Method[];
   readonly ledger: Ledger;
   readonly spool: RunSpool;
@@ -50,13 +55,16 @@ export interface RunExecutorOptions {
   readonly recorder: RunRecorder;
   /** Called when a result is on the disk that was no attempt's. */
   readonly onResult: (runID: string) => void;
+  /** Called with a run that cannot be started before a moment of the controller's time. */
+  readonly onWaiting: (run: DueRun, notBefore: string) => void;
 }
 
 /**
  * An attempt of a run: from Accepted to its end, or from where an earlier agent left it.
  *
  * INVARIANTS
- * - The start deadline is checked, and STARTING committed, before anything of an attempt is done.
+ * - The start deadline and the node's policy are checked, and STARTING committed, before anything of an attempt
+ *   is done.
  * - A run that is not Accepted in the ledger at that moment is left alone.
  * - An attempt has its time from the commit of STARTING on, whichever agent sees its end.
  * - After `stop` nothing is started any more. What is under way goes on without this agent.
@@ -102,9 +110,13 @@ export class RunExecutor {
   }
 
   async #execute(runID: string, end: EndRequest): Promise<void> {
-    const { ledger, recorder, steps, onResult } = this.#options;
-    const begun = await ledger.commit((tables) => this.#begin(tables, runID));
-    if (begun === "expired") onResult(runID);
+    const { ledger, recorder, permits, steps, onResult } = this.#options;
+    const waiting = ledger.read.openRun(runID);
+    if (waiting?.state !== "Accepted") return;
+    const permission = await permits.permission(waiting.work, waiting.terms);
+    const begun = await ledger.commit((tables) => this.#begin(tables, runID, permission));
+    if (begun === "over") onResult(runID);
+    if (begun === "wait") this.#wait(waiting);
     // Committed to and not begun: the next agent finds that out.
     if (typeof begun === "string" || this.#isStopped) return;
     steps.reached("starting.committed");
@@ -114,20 +126,45 @@ export class RunExecutor {
     if (thrown !== undefined) throw thrown;
   }
 
-  #begin(tables: LedgerTables, runID: string): OpenRun | "nothing" | "expired" {
-    const { bootID, clock, controllerClock, steps } = this.#options;
+  #begin(
+    tables: LedgerTables,
+    runID: string,
+    permission: Permission,
+  ): BegunRun | "nothing" | "over" | "wait" {
+    const { bootID, clock, controllerClock, methods, steps } = this.#options;
     const run = tables.openRun(runID);
     if (run?.state !== "Accepted" || this.#isStopped) return "nothing";
-    if (isPast(run.terms.startBy, controllerClock)) {
-      tables.finish(runID, expired(run, controllerClock.timestamp()));
-      return "expired";
+    const start = startOf(run, {
+      isPast: isPast(run.terms.startBy, controllerClock),
+      permission,
+      methods,
+      open: () => this.#opened(run),
+    });
+    if (start.kind === "wait") return "wait";
+    if (start.kind === "over") {
+      tables.finish(runID, { finishedAt: controllerClock.timestamp(), ...start.end });
+      return "over";
     }
     steps.reached("starting.committing");
     tables.markStarting(runID, { bootID, startingAt: clock.monotonic() });
-    return tables.openRun(runID) ?? "nothing";
+    const begun = tables.openRun(runID);
+    if (begun === undefined) return "nothing";
+    return { ...start.run, ...begun, work: start.run.work, standing: start.standing };
   }
 
-  async #perform(run: OpenRun, end: EndRequest): Promise<Performed> {
+  /** Nothing is lost by waiting: whether it may be started is asked again. */
+  #wait(run: OpenRun): void {
+    const { controllerClock, onWaiting } = this.#options;
+    const again = Date.parse(controllerClock.timestamp()) + UNDECIDED_PAUSE_MS;
+    onWaiting(dueRunOf(run), timestampOf(again));
+  }
+
+  #opened(run: OpenRun): OpenedRun | "unreadable" {
+    const { ledger, security } = this.#options;
+    return openedRun(run, ledger.read.sealed(run.runID), security.sealingKey);
+  }
+
+  async #perform(run: BegunRun, end: EndRequest): Promise<Performed> {
     const { methods, agentVersion } = this.#options;
     let isForked = false;
     const onForked = (): void => {
@@ -151,14 +188,17 @@ export class RunExecutor {
   }
 
   #runProcess(
-    run: OpenRun,
+    run: BegunRun,
     argv: readonly [string, ...string[]],
     owner: ProcessOwner,
   ): Promise<RunEnd> {
-    const { node, account, steps } = this.#options;
-    const env = environmentOf({ ...run, node }, run.work.env, account);
+    const { node, steps } = this.#options;
+    const { standing, redaction, work } = run;
+    if (standing === undefined) throw new TypeError("an instant method has no process");
+    const env = environmentOf({ ...run, node }, work.env, standing.account);
     steps.reached("wrapper.spawning");
-    return runProcess({ ...processOf(run), argv, env, work: run.work }, owner, this.#processes());
+    const process = { ...processOf(run), standing, argv, env, work, redaction };
+    return runProcess(process, owner, this.#processes());
   }
 
   async #reattach(runID: string, end: EndRequest): Promise<void> {
@@ -180,9 +220,11 @@ export class RunExecutor {
   async #reattached(run: OpenRun, end: EndRequest): Promise<RunEnd | "neverStarted"> {
     const { clock, random, logger } = this.#options;
     const owner = { end, onForked: () => this.#forked(run) };
+    const opened = this.#opened(run);
+    const redaction = opened === "unreadable" ? "withheld" : opened.redaction;
     for (let failures = 0; ; failures += 1) {
       try {
-        return await reattachProcess(processOf(run), owner, this.#processes());
+        return await reattachProcess({ ...processOf(run), redaction }, owner, this.#processes());
       } catch (thrown) {
         if (this.#isStopped) throw thrown;
         const text = `what became of a run cannot be found out now: ${errorMessage(thrown)}`;
@@ -227,6 +269,11 @@ export class RunExecutor {
   }
 }
 
+/** A run with an attempt that was committed to. */
+interface BegunRun extends OpenedRun {
+  readonly standing: Standing | undefined;
+}
+
 interface Performed {
   readonly runEnd: RunEnd;
   readonly thrown?: MethodError;
@@ -242,12 +289,6 @@ function processOf(run: OpenRun): ReattachedSpec {
 function deadlines({ startingAt, terms }: OpenRun): { startingAt: number; deadline: number } {
   if (startingAt === undefined) throw new TypeError("the attempt was never committed to");
   return { startingAt, deadline: startingAt + terms.timeoutMs };
-}
-
-/** The end of a run whose start deadline has passed: what it came to before stays true. */
-function expired({ lastEnd }: OpenRun, finishedAt: string): RunEnd & { finishedAt: string } {
-  if (lastEnd === undefined) return { ...unstarted(START_DEADLINE_EXCEEDED), finishedAt };
-  return withoutFurtherAttempt(lastEnd, "its start deadline passed");
 }
 
 /** No start deadline never passes. */

@@ -2,6 +2,7 @@ import type { Bus } from "../protocol/bus.ts";
 import type { Clock } from "../runtime/clock.ts";
 import type { ProcessError } from "../runtime/errorkernel.ts";
 import type { ErrorEvents } from "./error-events.ts";
+import { untilConnected } from "./until-connected.ts";
 
 /** How long an agent that cannot go on waits for a connection to say so. */
 const CONNECTION_WAIT_MS = 10_000;
@@ -21,13 +22,6 @@ export async function reportShutdown(
   { bus, clock, events }: ShutdownReportOptions,
   signal: AbortSignal,
 ): Promise<void> {
-  const up = new AbortController();
-  const ignore = bus.onConnectedChange((connected) => {
-    if (connected) up.abort();
-  });
-  if (!bus.connected) {
-    await clock.sleep(CONNECTION_WAIT_MS, AbortSignal.any([up.signal, signal]));
-  }
-  ignore();
+  await untilConnected(bus, { clock, ms: CONNECTION_WAIT_MS }, signal);
   events.publish(report);
 }

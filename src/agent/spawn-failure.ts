@@ -14,6 +14,16 @@ export function spawnFailure(code: string, program: string, workingDir: string):
   return { outcome: "Failed", started: "False", reason, message };
 }
 
+/** The end of a run whose user may not do with a file or folder what it takes. */
+export function permissionDenied(user: string, what: string, name: string): RunEnd {
+  return {
+    outcome: "Failed",
+    started: "False",
+    reason: "PermissionDenied",
+    message: `The user ${user} may not ${what} ${quoted(name)}.`,
+  };
+}
+
 /** The end of a run that got as far as its wrapper, for which there was no process to be had. */
 export function forkFailure(): RunEnd {
   return {

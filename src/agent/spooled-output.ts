@@ -3,6 +3,7 @@ import { setImmediate as nextTurn } from "node:timers/promises";
 import type { Output } from "../protocol/output.ts";
 import { STREAMS, type AttemptFolder, type StreamName } from "./attempt-folder.ts";
 import { OutputCollector } from "./output-collector.ts";
+import type { Redaction } from "./redactor.ts";
 import type { RunEnd } from "./run-end.ts";
 
 const CHUNK_BYTES = 131_072;
@@ -24,18 +25,29 @@ export function tooLarge(folder: AttemptFolder, maxBytes: number): OutputTooLarg
   };
 }
 
+export interface OutputOptions {
+  /** Of the text of each stream, in bytes of its JSON form. */
+  readonly inlineBytes: number;
+  /** Of each stream. */
+  readonly maxBytes: number;
+  /** What goes before anything is made of the rest; "withheld": all of it. */
+  readonly redaction?: Redaction | "withheld" | undefined;
+}
+
 /**
  * What a run's process printed, up to `maxBytes` of each stream, and of what was there when this began: what
  * it left in the background may go on printing. A stream whose file is gone, cannot be read, or is no file
- * any more is left out.
+ * any more is left out. Text, length and hash are those of what is left after the redaction: the hash of the whole
+ * would tell who tries whether a guess at a secret is right.
  */
 export async function outputsOf(
   folder: AttemptFolder,
-  inlineBytes: number,
-  maxBytes: number,
+  options: OutputOptions,
 ): Promise<Pick<RunEnd, StreamName>> {
+  const { redaction } = options;
+  if (redaction === "withheld") return {};
   const [stdout, stderr] = await Promise.all(
-    STREAMS.map((name) => outputOf(folder.file(name), inlineBytes, maxBytes)),
+    STREAMS.map((name) => outputOf(folder.file(name), options, redaction)),
   );
   return {
     ...(stdout === undefined ? {} : { stdout }),
@@ -45,15 +57,19 @@ export async function outputsOf(
 
 async function outputOf(
   path: string,
-  inlineBytes: number,
-  maxBytes: number,
+  { inlineBytes, maxBytes }: OutputOptions,
+  redaction: Redaction | undefined,
 ): Promise<Output | undefined> {
   let fd: number | undefined;
   try {
     fd = openOutput(path);
     const stat = fstatSync(fd);
     if (!stat.isFile()) return undefined;
-    return await collected(fd, Math.min(stat.size, maxBytes), new OutputCollector(inlineBytes));
+    const collector = new OutputCollector(inlineBytes);
+    const redactor = redaction?.stream((bytes) => collector.push(bytes));
+    await read(fd, Math.min(stat.size, maxBytes), redactor ?? collector);
+    redactor?.end();
+    return collector.output();
   } catch {
     return undefined;
   } finally {
@@ -66,17 +82,22 @@ export function openOutput(path: string): number {
   return openSync(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
 }
 
-async function collected(fd: number, size: number, collector: OutputCollector): Promise<Output> {
+interface Sink {
+  push(chunk: Uint8Array): void;
+}
+
+async function read(fd: number, size: number, sink: Sink): Promise<void> {
   const chunk = Buffer.allocUnsafe(Math.min(size, CHUNK_BYTES));
-  while (collector.bytes < size) {
-    const wanted = Math.min(chunk.length, size - collector.bytes);
-    const bytesRead = readSync(fd, chunk, 0, wanted, collector.bytes);
-    if (bytesRead === 0) break;
-    collector.push(chunk.subarray(0, bytesRead));
+  let position = 0;
+  while (position < size) {
+    const wanted = Math.min(chunk.length, size - position);
+    const bytesRead = readSync(fd, chunk, 0, wanted, position);
+    if (bytesRead === 0) return;
+    sink.push(chunk.subarray(0, bytesRead));
+    position += bytesRead;
     // What is long leaves the others their turns. Little is read, and hashed, in less time than a turn takes.
-    if (collector.bytes < size) await nextTurn();
+    if (position < size) await nextTurn();
   }
-  return collector.output();
 }
 
 function sizeText(bytes: number): string {

@@ -1,6 +1,7 @@
 import type { Ack } from "../protocol/ack.ts";
 import type { Command } from "../protocol/command.ts";
 import type { RunResult } from "../protocol/run.ts";
+import { sealingContext } from "../protocol/sealed-inputs.ts";
 import type { Withdrawal } from "../protocol/withdrawal.ts";
 import { decide, isOlder, type Decision, type Row } from "./decision.ts";
 import type { LedgerTables } from "./ledger-tables.ts";
@@ -51,11 +52,18 @@ export function takeCommand(tables: LedgerTables, taking: CommandTaking): Taken 
     runID,
     at,
     insert: () => {
-      if (rejection === undefined) tables.insertRun(runID, command, at);
+      if (rejection === undefined) insertRun(tables, taking);
       else tables.insertFinished(runID, command, rejection);
     },
     withdraws: undefined,
   });
+}
+
+function insertRun(tables: LedgerTables, { command, runID, at }: CommandTaking): void {
+  tables.insertRun(runID, command, at);
+  const { sealed } = command;
+  if (sealed === undefined) return;
+  tables.insertSealed(runID, { box: sealed, context: sealingContext(command) });
 }
 
 /**

@@ -9,8 +9,11 @@ export interface WrapperSpec {
   readonly script: string;
   readonly folder: AttemptFolder;
   readonly cgroup: string | undefined;
+  /** What precedes the command's own shell, if anything does: see Standing. */
+  readonly prefix: readonly string[];
   /** The program, with a slash in its name, and its arguments. */
   readonly argv: readonly [string, ...string[]];
+  /** The wrapper's own, and what it passes on beside what the launch script sets. */
   readonly env: Readonly<Record<string, string>>;
   readonly workingDir: string;
 }
@@ -37,11 +40,11 @@ export async function startWrapper(spec: WrapperSpec, files: AttemptFiles): Prom
 }
 
 async function spawned(spec: WrapperSpec, files: AttemptFiles): Promise<Wrapper> {
-  const { shell, script, folder, cgroup, argv, env, workingDir } = spec;
+  const { shell, script, folder, cgroup, prefix, argv, env, workingDir } = spec;
   const procs = cgroup === undefined ? "" : join(cgroup, "cgroup.procs");
   let child: ChildProcess;
   try {
-    child = spawn(shell, [script, folder.path, procs, ...argv], {
+    child = spawn(shell, [script, folder.path, procs, ...prefix, shell, "-s", "--", ...argv], {
       // By this name bash is a POSIX shell, and busybox a shell at all.
       argv0: "sh",
       cwd: workingDir,
@@ -49,7 +52,15 @@ async function spawned(spec: WrapperSpec, files: AttemptFiles): Promise<Wrapper>
       env: { PWD: workingDir, ...env },
       detached: true,
       // 2 is nobody's until the script has said so: what a shell complains of at its start tells nothing.
-      stdio: [files.stdin, files.stdout, "ignore", files.stderr, files.exit, files.wrapper],
+      stdio: [
+        files.stdin,
+        files.stdout,
+        "ignore",
+        files.stderr,
+        files.exit,
+        files.wrapper,
+        files.launch,
+      ],
     });
   } catch (thrown) {
     return { failed: errorCode(thrown) };

@@ -3,7 +3,7 @@ import { GROUP, VERSION } from "./group.ts";
 import { LABEL_PATTERN, type ValidationRule } from "./rules.ts";
 import { edgeCommandSpec } from "./v1alpha1/edgecommand.ts";
 import { edgeCommandStatus } from "./v1alpha1/edgecommand-status.ts";
-import { edgeNodeStatus } from "./v1alpha1/edgenode.ts";
+import { edgeNodeSpec, edgeNodeStatus } from "./v1alpha1/edgenode.ts";
 
 export interface PrinterColumn {
   readonly name: string;
@@ -109,6 +109,7 @@ const edgeNode: Kind = {
   ],
   description:
     "EdgeNode is one machine at the edge: what it is, what it offers, whether it is there.",
+  spec: edgeNodeSpec,
   status: edgeNodeStatus,
   selectableFields: [],
   columns: [
@@ -182,7 +183,7 @@ export function customResourceDefinition(kind: Kind): JsonObject {
               description: kind.description,
               ...(kind.rules === undefined ? {} : { "x-kubernetes-validations": kind.rules }),
               // Without it, deleting the whole spec would go round every rule of immutability.
-              ...(kind.spec === undefined ? {} : { required: ["spec"] }),
+              ...(isRequired(kind.spec) ? { required: ["spec"] } : {}),
               properties,
             },
           },
@@ -190,6 +191,11 @@ export function customResourceDefinition(kind: Kind): JsonObject {
       ],
     },
   };
+}
+
+/** What has a default is always there. */
+function isRequired(spec: z.ZodType | undefined): boolean {
+  return spec !== undefined && !spec.safeParse(undefined).success;
 }
 
 /**

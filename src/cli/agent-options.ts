@@ -1,32 +1,34 @@
 import { isNodeName, suggestNodeName } from "../protocol/names.ts";
 import { logLevelOption, natsUrlOption } from "./common-options.ts";
-import { duration, integer, text } from "./option.ts";
+import { duration, flag, integer, optional, text, type Option } from "./option.ts";
 import type { Program } from "./program.ts";
 
 const options = {
-  node: text({
-    description: "The name of this node: that of its EdgeNode. No two nodes of a broker share one.",
-    placeholder: "name",
-    check: isNodeName,
-    expected: "at most 63 lower-case letters, digits and dashes, no dash first or last",
-    hint: (given) => {
-      const name = suggestNodeName(given);
-      return name === undefined ? undefined : `; ${name} would do`;
-    },
-  }),
-  namespace: text({
-    description: "The namespace that the node belongs to.",
-    placeholder: "name",
-    default: "default",
-    check: isNodeName,
-    expected: "the name of a namespace",
-  }),
-  natsUrl: natsUrlOption(),
-  dataDir: text({
+  insecure: flag({
     description:
-      "A directory for the agent's journal. Whoever loses it loses what the node has run.",
-    placeholder: "path",
-    default: "/var/lib/steward",
+      "Run without an identity: whoever is on the broker is believed, and can run anything here. Only for trials; " +
+      "the controller must be insecure as well.",
+    default: "false",
+  }),
+  node: nodeOption(),
+  namespace: optional(
+    text({
+      description:
+        "With --insecure, the namespace that the node belongs to; default if not given. Else it is in the identity.",
+      placeholder: "name",
+      check: isNodeName,
+      expected: "the name of a namespace",
+    }),
+  ),
+  natsUrl: serversOption(),
+  dataDir: dataDirOption(
+    "A directory for the agent's journal and its identity. Whoever loses it loses what the node has run.",
+  ),
+  policy: text({
+    description:
+      "A YAML file with what this node lets be done, and as whom. Written with the default if it is missing.",
+    placeholder: "file",
+    default: "/etc/steward/policy.yaml",
     check: (path) => path.startsWith("/"),
     expected: "an absolute path",
   }),
@@ -69,10 +71,46 @@ export const agentProgram: Program<typeof options> = {
     "Runs on a node the commands that the cluster declares for it and reports their outcome.",
   options,
   examples: [
+    { what: "A machine that has joined: see steward agent join --help", command: "steward agent" },
     {
-      what: "A ship, and its broker ashore",
-      command: "steward agent --node ship1 --nats-url tls://nats.example.com:4222",
+      what: "A trial without keys",
+      command: "steward agent --insecure --node ship1 --nats-url nats://127.0.0.1:4222",
     },
     { what: "All from a file", command: "steward agent --config /etc/steward/agent.yaml" },
   ],
 };
+
+function nodeOption(): Option<string | undefined, "text"> {
+  return optional(
+    text({
+      description:
+        "With --insecure, the name of this node: that of its EdgeNode. No two nodes of a broker share one. Else it " +
+        "is in the identity.",
+      placeholder: "name",
+      check: isNodeName,
+      expected: "at most 63 lower-case letters, digits and dashes, no dash first or last",
+      hint: (given) => {
+        const name = suggestNodeName(given);
+        return name === undefined ? undefined : `; ${name} would do`;
+      },
+    }),
+  );
+}
+
+function serversOption(): Option<readonly string[] | undefined, "list"> {
+  const { default: _noDefault, ...option } = natsUrlOption();
+  return optional({
+    ...option,
+    description: `${option.description} With an identity, instead of those that are in it.`,
+  });
+}
+
+export function dataDirOption(description: string): Option<string, "text"> {
+  return text({
+    description,
+    placeholder: "path",
+    default: "/var/lib/steward",
+    check: (path) => path.startsWith("/"),
+    expected: "an absolute path",
+  });
+}

@@ -9,6 +9,7 @@ import type { Clock } from "../runtime/clock.ts";
 import type { Logger } from "../runtime/logger.ts";
 import type { Random } from "../runtime/random.ts";
 import type { Metrics } from "../telemetry/metrics.ts";
+import { FollowedKeys } from "./controller-keys.ts";
 import type { controllerProgram } from "./controller-options.ts";
 import type { Compiled } from "./program.ts";
 
@@ -18,6 +19,9 @@ export interface Connections extends AsyncDisposable {
   /** For the lease alone: its renewals must not queue behind anything. */
   readonly leaseTransport: Transport;
   readonly bus: NatsBus;
+  /** Both undefined where nothing is signed. `systemBus` is a connection in the system account. */
+  readonly keys: FollowedKeys | undefined;
+  readonly systemBus: NatsBus | undefined;
   readonly events: EventRecorder;
   readonly logger: Logger;
   readonly clock: Clock;
@@ -31,7 +35,7 @@ export interface Surroundings {
   readonly metrics: Metrics;
 }
 
-/** Throws if the kubeconfig cannot be read; waits for nobody to be there. */
+/** Throws if the kubeconfig or the keys cannot be read; waits for nobody to be there. */
 export async function connectController(
   options: Compiled<typeof controllerProgram.options>,
   { logger, clock, random, metrics }: Surroundings,
@@ -47,16 +51,31 @@ export async function connectController(
   const transport = stack.use(await createTransport(transportOptions));
   const leaseTransport = stack.use(await createTransport(transportOptions));
   logger.info({ server: transport.server }, "using the Kubernetes API");
+  const keys = options.keysDir === undefined ? undefined : await FollowedKeys.open(options.keysDir);
+  const dialing = {
+    servers: options.natsUrl,
+    inbox: CONTROLLER_INBOX,
+    ca: () => keys?.current.ca,
+    clock,
+    random,
+    logger,
+  };
   const bus = stack.use(
     connectBus({
-      servers: options.natsUrl,
+      ...dialing,
       name: "steward-controller",
-      inbox: CONTROLLER_INBOX,
-      clock,
-      random,
-      logger,
+      credentials: () => keys?.current.user,
     }),
   );
+  const systemBus =
+    keys &&
+    stack.use(
+      connectBus({
+        ...dialing,
+        name: "steward-controller-system",
+        credentials: () => keys.current.system,
+      }),
+    );
   stack.defer(metrics.followBus(bus));
   const recorder = stack.use(
     createEventRecorder({
@@ -78,6 +97,8 @@ export async function connectController(
     transport,
     leaseTransport,
     bus,
+    keys,
+    systemBus,
     events,
     logger,
     clock,

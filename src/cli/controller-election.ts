@@ -20,6 +20,14 @@ export interface Election {
   run(signal: AbortSignal): Promise<void>;
 }
 
+/** Where what all controllers share is. */
+export function leaseNamespaceOf(
+  { leaseNamespace, namespace }: Compiled<typeof controllerProgram.options>,
+  { transport }: Connections,
+): string {
+  return leaseNamespace ?? namespace ?? transport.namespace;
+}
+
 /** The election that the options ask for, or none: then this process leads from the start. */
 export function electionFor(
   options: Compiled<typeof controllerProgram.options>,
@@ -32,7 +40,7 @@ export function electionFor(
   const elector = new LeaderElector({
     ...connections,
     transport,
-    namespace: options.leaseNamespace ?? options.namespace ?? transport.namespace,
+    namespace: leaseNamespaceOf(options, connections),
     name: LEASE_NAME,
     identity: `${hostname()}_${randomUUID()}`,
     onStartedLeading: lead,

@@ -1,7 +1,7 @@
 import { isNodeName, uuid } from "../protocol/names.ts";
 import { logLevelOption, natsUrlOption } from "./common-options.ts";
-import { duration, flag, optional, port, text } from "./option.ts";
-import type { Program } from "./program.ts";
+import { duration, flag, optional, optionalFlag, port, text } from "./option.ts";
+import type { Compiled, Program } from "./program.ts";
 
 const options = {
   natsUrl: natsUrlOption(),
@@ -40,9 +40,33 @@ const options = {
       default: "100s",
     },
   ),
-  registerNodes: flag({
-    description: "Create an EdgeNode for an unknown node that says hello.",
-    default: "true",
+  keysDir: optional(
+    text({
+      description:
+        "Where the keys of the controller are: the mounted Secret steward-controller, or the directory " +
+        "controller/ that steward bootstrap has made. They are read again when they change.",
+      placeholder: "path",
+      expected: "the path of a directory",
+    }),
+  ),
+  insecure: flag({
+    description:
+      "Sign nothing and believe whoever is on the broker, which may then command every node. Instead of " +
+      "--keys-dir, to try things out.",
+    default: "false",
+  }),
+  credentialLifetime: duration(
+    { minMs: 60_000, maxMs: 315_360_000_000 },
+    {
+      description:
+        "How long the broker lets a node in with what it got from the controller; it asks for the next before.",
+      default: "720h",
+    },
+  ),
+  registerNodes: optionalFlag({
+    description:
+      "Create an EdgeNode for an unknown node that says hello: with --insecure, where it is so unless told. " +
+      "Otherwise nodes are enrolled.",
   }),
   leaderElect: flag({
     description:
@@ -69,6 +93,22 @@ const options = {
   logLevel: logLevelOption(),
 };
 
+/** What is wrong with how options go together; undefined if nothing is. */
+export function problemOf({
+  keysDir,
+  insecure,
+  registerNodes,
+}: Pick<Compiled<typeof options>, "keysDir" | "insecure" | "registerNodes">): string | undefined {
+  if (keysDir === undefined && !insecure) {
+    return "--keys-dir is required: run steward bootstrap to make the keys; or --insecure, to try things out";
+  }
+  if (keysDir !== undefined && insecure) return "--insecure: not together with --keys-dir";
+  if (!insecure && registerNodes === true) {
+    return "--register-nodes: only with --insecure; nodes are enrolled by steward enroll";
+  }
+  return undefined;
+}
+
 export const controllerProgram: Program<typeof options> = {
   command: "steward controller",
   summary: "Sends the EdgeCommands of a cluster to their nodes and records what came of them.",
@@ -76,11 +116,13 @@ export const controllerProgram: Program<typeof options> = {
   examples: [
     {
       what: "In a pod, with its service account",
-      command: "steward controller --nats-url nats://nats.nats.svc:4222",
+      command:
+        "steward controller --nats-url tls://nats.nats.svc:4222 --keys-dir /etc/steward/controller",
     },
     {
       what: "From your own machine, for one namespace",
-      command: "steward controller --kubeconfig ~/.kube/config --namespace ships",
+      command:
+        "steward controller --kubeconfig ~/.kube/config --namespace ships --keys-dir keys/controller",
     },
   ],
 };

@@ -2,6 +2,7 @@ import { GROUP, VERSION as API_GROUP_VERSION } from "../api/group.ts";
 import type { EdgeCommand } from "../api/v1alpha1/edgecommand.ts";
 import type { EdgeNode } from "../api/v1alpha1/edgenode.ts";
 import { Controller } from "../controller/controller.ts";
+import type { IdentityPorts } from "../controller/identity/ports.ts";
 import type { StoreErrors } from "../controller/ports.ts";
 import { NO_STEPS, type Steps } from "../controller/steps.ts";
 import { ApiError } from "../kubernetes/api-error.ts";
@@ -9,6 +10,7 @@ import { waitForCluster, type ClusterFacts } from "../kubernetes/cluster.ts";
 import { Reflector } from "../kubernetes/reflector.ts";
 import { createResourceClient } from "../kubernetes/resource-client.ts";
 import { ResourceStore } from "../kubernetes/resource-store.ts";
+import { createValueReader } from "../kubernetes/value-reader.ts";
 import { aborted } from "../runtime/aborted.ts";
 import { steadyClock, systemClock, type SteadyClock } from "../runtime/clock.ts";
 import { errorMessage } from "../runtime/errors.ts";
@@ -20,10 +22,11 @@ import { EventLoopWatchdog } from "../telemetry/event-loop-watchdog.ts";
 import { startHttpServer } from "../telemetry/http-server.ts";
 import { createMetrics, type Metrics } from "../telemetry/metrics.ts";
 import { connectController, type Connections } from "./controller-connections.ts";
-import { controllerProgram } from "./controller-options.ts";
-import { electionFor, type Election } from "./controller-election.ts";
+import { controllerIdentity } from "./controller-identity.ts";
+import { controllerProgram, problemOf } from "./controller-options.ts";
+import { electionFor, leaseNamespaceOf, type Election } from "./controller-election.ts";
 import type { Compiled } from "./program.ts";
-import { EXIT_FAILURE, start, stopSignal, type Start } from "./start.ts";
+import { EXIT_FAILURE, EXIT_USAGE, start, stopSignal, type Start } from "./start.ts";
 import { VERSION } from "./version.ts";
 
 const random = Math.random;
@@ -56,6 +59,12 @@ export async function runController(
 ): Promise<number> {
   const started = start(controllerProgram, argv, ({ logLevel }) => logLevel);
   if (typeof started === "number") return started;
+  const problem = problemOf(started.options);
+  if (problem !== undefined) {
+    const { command } = controllerProgram;
+    process.stderr.write(`${command}: cannot start\n  ${problem}\nSee ${command} --help\n`);
+    return EXIT_USAGE;
+  }
   try {
     return await run(started, steps);
   } catch (thrown) {
@@ -88,6 +97,7 @@ async function run(
   const connections = stack.use(
     await connectController(options, { logger, clock, random, metrics }),
   );
+  tellOfSecurity(connections, logger);
   const supervisor = new Supervisor({ clock, random, kernel });
   const election = electionFor(options, connections, metrics, async (signal) => {
     const { transport } = connections;
@@ -117,6 +127,10 @@ async function run(
   });
   stack.use(server);
   supervisor.start("event-loop-watchdog", (signal) => watchdog.run(signal));
+  const { keys } = connections;
+  if (keys !== undefined) {
+    supervisor.start("keys", (signal) => keys.follow(signal, clock, logger));
+  }
   supervisor.start("watch/edgecommands", (signal) => commands.run(signal));
   supervisor.start("watch/edgenodes", (signal) => nodes.run(signal));
   supervisor.start("controller", (signal) => election.run(signal));
@@ -124,6 +138,18 @@ async function run(
   await supervisor.stop();
   logger.info({}, "stopped");
   return exitCode;
+}
+
+function tellOfSecurity({ keys }: Connections, logger: Logger): void {
+  if (keys === undefined) {
+    logger.warn(
+      {},
+      "--insecure: nothing is signed; whoever is on the broker can command every node",
+    );
+    return;
+  }
+  const { serial, keys: commandKeys } = keys.current.commandKeys.set;
+  logger.info({ serial, commandKeys }, "everything is signed, and nodes are known by their keys");
 }
 
 /**
@@ -153,7 +179,7 @@ function compose(
   connections: Connections,
   { metrics, election, steps }: Context,
 ): Parts {
-  const { transport, bus, events, logger, clock } = connections;
+  const { transport, bus, keys, events, logger, clock } = connections;
   const { namespace } = options;
   const watching = {
     transport,
@@ -181,13 +207,16 @@ function compose(
     commands: new ResourceStore(commands, createResourceClient(transport, edgeCommands)),
     nodes: new ResourceStore(nodes, createResourceClient(transport, edgeNodes)),
     errors,
+    values: createValueReader(transport),
     bus,
     events,
     clock,
     random,
     logger,
     namespace,
-    registerNodes: options.registerNodes,
+    security: () => keys?.current.commandKeys ?? "insecure",
+    identity: identityFor(options, connections),
+    registerNodes: options.insecure && (options.registerNodes ?? true),
     nodeGracePeriodMs: options.nodeGracePeriodMs,
     recorder: metrics,
     mayAct: () => election.isLeader,
@@ -202,6 +231,17 @@ function compose(
     receiptsOutstanding: () => controller.receiptsOutstanding,
   });
   return { commands, nodes, controller };
+}
+
+function identityFor(
+  options: Compiled<typeof controllerProgram.options>,
+  connections: Connections,
+): IdentityPorts | undefined {
+  const { keys, systemBus, transport } = connections;
+  if (keys === undefined || systemBus === undefined) return undefined;
+  const namespace = leaseNamespaceOf(options, connections);
+  const lifetimeMs = options.credentialLifetimeMs;
+  return controllerIdentity({ keys, systemBus, transport, namespace, lifetimeMs });
 }
 
 function readiness({ status }: EdgeNode): "ready" | "notReady" {

@@ -1,5 +1,8 @@
 import { didYouMean } from "./nearest.ts";
-import { namesOf, type Given, type OptionTable, type Source } from "./program.ts";
+import { namesOf, type Given, type OptionTable, type Program, type Source } from "./program.ts";
+
+/** Other ways to write a flag. */
+export type Shorthands = Pick<Program, "positional" | "letters">;
 
 interface Meaning {
   readonly key: string;
@@ -8,14 +11,21 @@ interface Meaning {
   readonly implied: string | undefined;
 }
 
-/** Reads `--name value`, `--name=value`, `--name` and `--no-name`. */
-export function readFlags(argv: readonly string[], options: OptionTable): Source {
-  const meanings = meaningsOf(options);
+/** Reads `--name value`, `--name=value`, `--name` and `--no-name`; `-n value` and a bare word where they stand for one. */
+export function readFlags(
+  argv: readonly string[],
+  options: OptionTable,
+  { positional, letters = {} }: Shorthands = {},
+): Source {
+  const meanings = meaningsOf(options, letters);
   const given = new Map<string, Given>();
   const problems: string[] = [];
   for (const { name, value } of wordsOf(argv, meanings)) {
     const meaning = meanings.get(name);
-    if (meaning === undefined) problems.push(unknown(name, [...meanings.keys()]));
+    if (meaning === undefined && positional !== undefined && isBare(name)) {
+      if (given.has(positional)) problems.push(`${JSON.stringify(name)}: unexpected argument`);
+      else given.set(positional, { origin: `the argument ${positional}`, value: name });
+    } else if (meaning === undefined) problems.push(unknown(name, [...meanings.keys()]));
     else if (given.has(meaning.key)) problems.push(`${name}: given more than once`);
     else given.set(meaning.key, { origin: name, value: value ?? meaning.implied });
   }
@@ -26,7 +36,14 @@ export function asksForHelp(argv: readonly string[]): boolean {
   return argv.includes("--help") || argv.includes("-h");
 }
 
-function meaningsOf(options: OptionTable): ReadonlyMap<string, Meaning> {
+function isBare(word: string): boolean {
+  return !word.startsWith("-");
+}
+
+function meaningsOf(
+  options: OptionTable,
+  letters: Readonly<Record<string, string>>,
+): ReadonlyMap<string, Meaning> {
   const meanings = new Map<string, Meaning>();
   for (const [key, { kind }] of Object.entries(options)) {
     const { flag } = namesOf(key);
@@ -38,6 +55,10 @@ function meaningsOf(options: OptionTable): ReadonlyMap<string, Meaning> {
     if (kind === "boolean") {
       meanings.set(flag.replace("--", "--no-"), { key, takesValue: false, implied: "false" });
     }
+  }
+  for (const [letter, key] of Object.entries(letters)) {
+    const meaning = meanings.get(namesOf(key).flag);
+    if (meaning !== undefined) meanings.set(`-${letter}`, meaning);
   }
   return meanings;
 }
@@ -66,6 +87,6 @@ function isValue(word: string | undefined): word is string {
 }
 
 function unknown(name: string, flags: readonly string[]): string {
-  if (!name.startsWith("-")) return `${JSON.stringify(name)}: unexpected argument`;
+  if (isBare(name)) return `${JSON.stringify(name)}: unexpected argument`;
   return `${name}: unknown flag${didYouMean(name, flags)}`;
 }

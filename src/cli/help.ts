@@ -16,7 +16,10 @@ interface Row {
 /** What `--help` prints: usage, options in two aligned columns, where else options come from, examples. */
 export function helpText(program: Program): string {
   const options = Object.entries({ ...program.options, ...COMMON_OPTIONS });
-  const rows = [...options.map(optionRow), { left: "--help", right: ["Print this and exit."] }];
+  const rows = [
+    ...options.map(([key, option]) => optionRow(key, option, letterOf(program, key))),
+    { left: "--help", right: ["Print this and exit."] },
+  ];
   const examples = program.examples.map(({ what, command }) => `  # ${what}\n  ${command}`);
   const sections = [
     `Usage: ${usage(program)}`,
@@ -31,7 +34,9 @@ export function helpText(program: Program): string {
 function usage(program: Program): string {
   const required = Object.entries(program.options)
     .filter(([, option]) => isRequired(option))
-    .map(([key, option]) => signature(key, option));
+    .map(([key, option]) =>
+      key === program.positional ? `<${option.placeholder}>` : signature(key, option),
+    );
   return [program.command, ...required, "[options]"].join(" ");
 }
 
@@ -44,14 +49,19 @@ function signature(key: string, { kind, placeholder }: Option<unknown>): string 
   return kind === "boolean" ? flag.replace("--", "--[no-]") : `${flag} <${placeholder}>`;
 }
 
-function optionRow([key, option]: readonly [string, Option<unknown>]): Row {
+function letterOf({ letters = {} }: Program, key: string): string | undefined {
+  return Object.keys(letters).find((letter) => letters[letter] === key);
+}
+
+function optionRow(key: string, option: Option<unknown>, letter: string | undefined): Row {
   const notes = [
     ...(isRequired(option) ? ["required"] : []),
     ...(option.default === undefined ? [] : [`default: ${option.default}`]),
     `env: ${namesOf(key).env}`,
   ];
   const right = [option.description, notes.map((note) => `[${note}]`).join(" ")];
-  return { left: signature(key, option), right };
+  const short = letter === undefined ? "" : `-${letter}, `;
+  return { left: `${short}${signature(key, option)}`, right };
 }
 
 function table(rows: readonly Row[]): string {

@@ -73,6 +73,14 @@ export function flag(
   };
 }
 
+/** A flag of which it matters that it is not given: then it is undefined. */
+export function optionalFlag(
+  details: Pick<Option<boolean>, "description">,
+): Option<boolean | undefined, "boolean"> {
+  const { default: _, ...option } = flag({ ...details, default: "false" });
+  return { ...option, isOptional: true };
+}
+
 /** A TCP port; 0 for any that is free. */
 export function port(details: Omit<Details<number>, "placeholder">): Option<number, "text"> {
   const numeral = z

@@ -36,7 +36,7 @@ export function parseOptions<O extends OptionTable>(
   readFile: ReadFile,
 ): ParsedOptions<O> {
   if (asksForHelp(argv)) return { kind: "help", text: helpText(program) };
-  const sources = readSources(program.options, argv, env, readFile);
+  const sources = readSources(program, argv, env, readFile);
   const valueIn = ([key, option]: [string, Option<unknown>]): Value =>
     valueOf(key, option, firstGiven(key, sources));
   const values = Object.entries(program.options).map(valueIn);
@@ -58,13 +58,13 @@ export function parseOptions<O extends OptionTable>(
 
 /** In the order of precedence. */
 function readSources(
-  options: OptionTable,
+  { options, ...shorthands }: Program,
   argv: readonly string[],
   env: Environment,
   readFile: ReadFile,
 ): readonly Source[] {
   const all = { ...options, ...COMMON_OPTIONS };
-  const sources = [readFlags(argv, all), readEnvironment(env, all)];
+  const sources = [readFlags(argv, all, shorthands), readEnvironment(env, all)];
   const path = firstGiven("config", sources)?.value;
   return typeof path === "string" && path !== ""
     ? [...sources, readYamlFile(path, options, readFile)]

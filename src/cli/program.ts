@@ -8,6 +8,10 @@ export interface Program<O extends OptionTable = OptionTable> {
   readonly summary: string;
   /** By name in camelCase, in the order of the help. `config` and `help` are taken. */
   readonly options: O;
+  /** The option that a word without a flag stands for: `steward enroll ship1`. */
+  readonly positional?: string;
+  /** Options by their letter: `n` for `-n`. */
+  readonly letters?: Readonly<Record<string, string>>;
   readonly examples: readonly Example[];
 }
 

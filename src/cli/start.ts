@@ -1,12 +1,12 @@
 import { readFileSync } from "node:fs";
 import { createLogger, type LogLevel } from "../telemetry/logger.ts";
 import type { Logger } from "../runtime/logger.ts";
-import { parseOptions } from "./options.ts";
+import { parseOptions, type ParsedOptions } from "./options.ts";
 import type { Compiled, OptionTable, Program } from "./program.ts";
 import { VERSION } from "./version.ts";
 
 /** What the exit status says: the arguments were wrong; the program failed. */
-const EXIT_USAGE = 2;
+export const EXIT_USAGE = 2;
 export const EXIT_FAILURE = 1;
 
 export interface Start<O extends OptionTable> {
@@ -23,6 +23,20 @@ export function start<O extends OptionTable>(
   argv: readonly string[],
   logLevelOf: (options: Compiled<O>) => LogLevel,
 ): Start<O> | number {
+  const read = readOptions(program, argv);
+  if (typeof read === "number") return read;
+  const name = program.command.replace("steward ", "");
+  const level = logLevelOf(read.options);
+  const logger = createLogger({ level, name, version: VERSION });
+  logger.info({ options: read.printable }, "starting");
+  return { options: read.options, logger };
+}
+
+/** Reads the options of a program; or prints the help, or what is wrong with them, and gives the exit status. */
+export function readOptions<O extends OptionTable>(
+  program: Program<O>,
+  argv: readonly string[],
+): Extract<ParsedOptions<O>, { readonly kind: "options" }> | number {
   const parsed = parseOptions(program, argv, process.env, (path) => readFileSync(path, "utf8"));
   switch (parsed.kind) {
     case "help":
@@ -31,13 +45,8 @@ export function start<O extends OptionTable>(
     case "error":
       process.stderr.write(parsed.text);
       return EXIT_USAGE;
-    case "options": {
-      const name = program.command.replace("steward ", "");
-      const level = logLevelOf(parsed.options);
-      const logger = createLogger({ level, name, version: VERSION });
-      logger.info({ options: parsed.printable }, "starting");
-      return { options: parsed.options, logger };
-    }
+    case "options":
+      return parsed;
     default:
       return parsed satisfies never;
   }

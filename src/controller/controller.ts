@@ -18,6 +18,8 @@ import { PendingReports } from "./edgecommand/reports.ts";
 import { NodeDirectory } from "./edgenode/directory.ts";
 import { HelloRequests } from "./edgenode/hello-requests.ts";
 import { EdgeNodeReconciler } from "./edgenode/reconciler.ts";
+import { NodeIdentities } from "./identity/node-identities.ts";
+import type { IdentityPorts } from "./identity/ports.ts";
 import { NodeRegistry } from "./edgenode/registry.ts";
 import type {
   ControllerRecorder,
@@ -25,18 +27,28 @@ import type {
   NodeStore,
   ResourceStore,
   StoreErrors,
+  ValueReader,
 } from "./ports.ts";
 import { subscribeToNodes } from "./node-intakes.ts";
+import { nodeSecurityOf, type NodeSecurity } from "./node-security.ts";
 import { reconcileQueue } from "./reconcile-queue.ts";
 import { Rejections } from "./rejections.ts";
+import type { ControllerSecurity } from "./security.ts";
 import type { Steps } from "./steps.ts";
 
 export interface ControllerOptions {
   readonly commands: ResourceStore<EdgeCommand>;
   readonly nodes: NodeStore;
   readonly errors: StoreErrors;
+  /** Where the values come from that commands have from Secrets and ConfigMaps. */
+  readonly values: ValueReader;
   readonly bus: Bus;
   readonly events: EventRecorder;
+  /** The keys that it commands with, or that nothing is signed. */
+  readonly security: () => ControllerSecurity;
+  /** Absent: nobody is enrolled, and nobody thrown out. */
+  readonly identity?: IdentityPorts | undefined;
+  /** Whoever says hello is a node; only where nothing is signed. */
   readonly registerNodes: boolean;
   /** The one namespace that this controller serves; nodes of others are left to others. */
   readonly namespace?: string | undefined;
@@ -64,6 +76,8 @@ export class Controller {
   readonly #registry: NodeRegistry;
   readonly #directory: NodeDirectory;
   readonly #rejections: Rejections;
+  readonly #security: NodeSecurity;
+  readonly #identities: NodeIdentities;
   readonly #broker: BrokerWatch;
   readonly #deletions: Deletions;
   readonly #helloRequests: HelloRequests;
@@ -76,9 +90,16 @@ export class Controller {
   constructor(options: ControllerOptions) {
     this.#options = options;
     this.#registry = new NodeRegistry({ gracePeriodMs: options.nodeGracePeriodMs });
-    this.#directory = new NodeDirectory(options.nodes, this.#registry);
-    this.#rejections = new Rejections(options.logger, options.recorder?.commands);
-    this.#helloRequests = new HelloRequests(options);
+    this.#directory = new NodeDirectory(options.nodes, this.#registry, options.security);
+    const ownerOf = (node: string): EdgeNode | undefined => this.#directory.owner(node);
+    this.#rejections = new Rejections({ ...options, ownerOf });
+    this.#security = nodeSecurityOf(options.security, ownerOf);
+    this.#identities = this.#nodeIdentities();
+    this.#helloRequests = new HelloRequests({
+      ...options,
+      security: this.#security,
+      clusterID: () => this.#clusterID,
+    });
     this.#broker = this.#brokerWatch();
     const commands = this.#commandReconciler();
     this.#commandQueue = this.#queue("EdgeCommand", (key) => commands.reconcile(key));
@@ -107,6 +128,8 @@ export class Controller {
       this.#helloRequests.forget(node.metadata.name);
     }
     if (!this.#running) return;
+    if (deleted) this.#identities.deleted(node);
+    else this.#identities.changed();
     for (const each of [key, ...sharers]) this.#nodeQueue.add(each);
     const isStranger = this.#registry.get(node.metadata.name) === undefined;
     if (!deleted && isStranger) this.#helloRequests.ask(node.metadata.name);
@@ -123,13 +146,14 @@ export class Controller {
     using subscriptions = new DisposableStack();
     subscriptions.defer(this.#broker.start());
     subscriptions.defer(this.#subscribe());
+    subscriptions.defer(this.#identities.subscribe(bus, clusterID));
     const now = clock.monotonic();
     this.#registry.listen(now);
     for (const node of nodes.list()) this.#assumePresent(node, now);
     if (bus.connected) this.#askAllForHello();
     for (const { metadata } of commands.list()) this.#commandQueue.add(objectKey(metadata), "low");
     logger.info({ commands: [...commands.list()].length }, "controller running");
-    await aborted(signal);
+    await Promise.all([aborted(signal), this.#identities.run(signal)]);
     const queues = [this.#commandQueue, this.#deletionQueue, this.#nodeQueue];
     await Promise.all(queues.map((queue) => queue.stop()));
   }
@@ -140,6 +164,8 @@ export class Controller {
       recorder: this.#options.recorder?.commands,
       mayAct: this.#options.mayAct ?? always,
       clusterID: () => this.#clusterID,
+      security: this.#security,
+      rejections: this.#rejections,
       exchanges: this.#exchanges,
       reports: this.#reports,
       brokerDownMs: () => this.#broker.downMs,
@@ -155,9 +181,25 @@ export class Controller {
       ...this.#options,
       mayAct: this.#options.mayAct ?? always,
       clusterID: () => this.#clusterID,
+      security: this.#security,
+      rejections: this.#rejections,
       nodes: this.#nodes(),
       requeue: (uid, afterMs = 0) => {
         this.#deletionQueue.addAfter(uid, afterMs);
+      },
+    });
+  }
+
+  #nodeIdentities(): NodeIdentities {
+    return new NodeIdentities({
+      ...this.#options,
+      recorder: this.#options.recorder?.identity,
+      mayAct: this.#options.mayAct ?? always,
+      nodeSecurity: this.#security,
+      directory: this.#directory,
+      rejections: this.#rejections,
+      requeueNode: (key) => {
+        this.#nodeQueue.add(key);
       },
     });
   }
@@ -189,6 +231,8 @@ export class Controller {
       ...this.#options,
       directory: this.#directory,
       registry: this.#registry,
+      isInsecure: () => this.#options.security() === "insecure",
+      isVoid: (publicKey) => this.#identities.isVoid(publicKey),
       requeue: (key, afterMs = 0) => {
         this.#nodeQueue.addAfter(key, afterMs);
       },
@@ -215,6 +259,8 @@ export class Controller {
   #subscribe(): () => void {
     return subscribeToNodes(this.#options.bus, {
       ...this.#options,
+      security: this.#security,
+      commandKeys: this.#options.security,
       clusterID: this.#clusterID,
       directory: this.#directory,
       registry: this.#registry,

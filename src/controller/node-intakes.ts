@@ -11,7 +11,9 @@ import { ForeignNodes } from "./edgenode/foreign-nodes.ts";
 import { subscribeToHellos } from "./edgenode/hello-intake.ts";
 import type { NodeRegistry } from "./edgenode/registry.ts";
 import type { EventRecorder, NodeStore, StoreErrors } from "./ports.ts";
+import type { NodeSecurity } from "./node-security.ts";
 import type { Rejections } from "./rejections.ts";
+import type { ControllerSecurity } from "./security.ts";
 
 const MAX_REGISTRATIONS = 8;
 
@@ -22,6 +24,8 @@ export interface NodeIntakeOptions {
   readonly registry: NodeRegistry;
   readonly reports: PendingReports;
   readonly rejections: Rejections;
+  readonly security: NodeSecurity;
+  readonly commandKeys: () => ControllerSecurity;
   readonly registerNodes: boolean;
   readonly clusterID: string;
   readonly namespace?: string | undefined;

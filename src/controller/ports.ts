@@ -1,6 +1,7 @@
 import type { KubernetesObject } from "../api/meta.ts";
 import type { WorkQueueRecorder } from "../runtime/workqueue.ts";
-import type { EdgeNode } from "../api/v1alpha1/edgenode.ts";
+import type { EdgeNode, EdgeNodeSpec } from "../api/v1alpha1/edgenode.ts";
+import type { IdentityRecorder } from "./identity/ports.ts";
 
 /** What the controller needs of one kind: the cache that a watch keeps, and the API server behind it. */
 export interface ResourceStore<T extends KubernetesObject> {
@@ -22,11 +23,29 @@ export interface ResourceStore<T extends KubernetesObject> {
   delete(object: T): Promise<void>;
 }
 
-/** A node that says hello may be registered by it. */
+/** A node that says hello may be registered by it, and one that enrolls names its key. */
 export interface NodeStore extends ResourceStore<EdgeNode> {
   create(object: {
     readonly metadata: { readonly namespace: string; readonly name: string };
+    readonly spec: EdgeNodeSpec;
   }): Promise<EdgeNode>;
+  /** As `updateStatus`, of the spec. */
+  updateSpec(object: EdgeNode, spec: EdgeNodeSpec): Promise<EdgeNode>;
+}
+
+export type ValueKind = "Secret" | "ConfigMap";
+
+/** The values of an object by their keys, as bytes. "forbidden": the controller may not read it. */
+export type ObjectRead = ReadonlyMap<string, Uint8Array> | "notFound" | "forbidden";
+
+/** Quorum reads of single Secrets and ConfigMaps, of which nothing is kept. */
+export interface ValueReader {
+  /** Throws if the API server does not say. */
+  read(object: {
+    readonly kind: ValueKind;
+    readonly namespace: string;
+    readonly name: string;
+  }): Promise<ObjectRead>;
 }
 
 /** How the store's failures are told apart. */
@@ -50,6 +69,7 @@ export interface ControllerRecorder {
     started(): (result: ReconcileResult) => void;
   };
   readonly commands: CommandRecorder;
+  readonly identity: IdentityRecorder;
 }
 
 export interface CommandRecorder {

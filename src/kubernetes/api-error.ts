@@ -43,6 +43,11 @@ export class ApiError extends Error {
     return this.status === 401;
   }
 
+  /** Whoever asks has no right to it. */
+  isForbidden(): boolean {
+    return this.status === 403;
+  }
+
   /** The object, its type or its namespace is not there; `details` tells which. */
   isNotFound(): boolean {
     return this.status === 404;

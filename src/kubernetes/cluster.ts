@@ -6,6 +6,7 @@ import type { Random } from "../runtime/random.ts";
 import { isJsonObject, objectAt, stringAt } from "./json-values.ts";
 import type { Transport, TransportResponse } from "./transport.ts";
 
+const KUBE_SYSTEM = "/api/v1/namespaces/kube-system";
 const RETRY: BackoffPolicy = { initialMs: 500, maxMs: 15_000 };
 /** The header says whole seconds. */
 const DATE_RESOLUTION_MS = 1_000;
@@ -41,10 +42,14 @@ export async function waitForCluster(options: ClusterOptions): Promise<ClusterFa
   return undefined;
 }
 
+/** The id of a cluster, asked for once. Throws what the transport throws. */
+export async function readClusterID(transport: Pick<Transport, "request">): Promise<string> {
+  return uidOf((await transport.request({ method: "GET", path: KUBE_SYSTEM })).body);
+}
+
 async function askForCluster({ transport, clock, signal }: ClusterOptions): Promise<ClusterFacts> {
   const askedAt = clock.monotonic();
-  const path = "/api/v1/namespaces/kube-system";
-  const response = await transport.request({ method: "GET", path, signal });
+  const response = await transport.request({ method: "GET", path: KUBE_SYSTEM, signal });
   return {
     id: uidOf(response.body),
     time: timeOf(response, clock.monotonic() - askedAt),

@@ -45,6 +45,16 @@ export interface ResourceClient<T extends KubernetesObject> {
   get(namespace: string, name: string): Promise<T | undefined>;
   create(object: NewObject<T>): Promise<T>;
   /**
+   * Replaces all but the status by what the object says, of exactly this version of exactly this incarnation.
+   * ApiError as for `updateStatus`.
+   */
+  update(object: T): Promise<T>;
+  /**
+   * Changes what the merge patch (RFC 7386) says of whatever is there: null removes a field. With a uid and a
+   * resourceVersion in its metadata, of exactly that version. ApiError as for `updateStatus`.
+   */
+  patch(namespace: string, name: string, mergePatch: object): Promise<T>;
+  /**
    * Replaces the status, and nothing else, of exactly this version of exactly this incarnation: ApiError
    * with `isConflict()` when the object has changed or was re-created, `isNotFound()` when it is gone.
    */
@@ -83,6 +93,21 @@ export function createResourceClient<T extends KubernetesObject>(
         method: "POST",
         path,
         body: { apiVersion, kind, ...object },
+      });
+      return toTypedObject<T>(resource, body);
+    },
+    update: async (object) => {
+      const { namespace, name } = object.metadata;
+      const path = resourcePath(resource, namespace, name);
+      const { body } = await transport.request({ method: "PUT", path, body: object });
+      return toTypedObject<T>(resource, body);
+    },
+    patch: async (namespace, name, mergePatch) => {
+      const { body } = await transport.request({
+        method: "PATCH",
+        path: resourcePath(resource, namespace, name),
+        body: mergePatch,
+        contentType: "application/merge-patch+json",
       });
       return toTypedObject<T>(resource, body);
     },

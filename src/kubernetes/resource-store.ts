@@ -36,6 +36,12 @@ export class ResourceStore<T extends KubernetesObject> {
     return created;
   }
 
+  async updateSpec(object: T, spec: unknown): Promise<T> {
+    const updated = await this.#client.update({ ...object, spec });
+    this.#reflector.observe(updated);
+    return updated;
+  }
+
   async updateStatus(object: T, status: unknown): Promise<T> {
     const updated = await this.#client.updateStatus(object, status);
     this.#reflector.observe(updated);

@@ -8,7 +8,9 @@ import type {
 } from "../protocol/bus.ts";
 import type { Clock } from "../runtime/clock.ts";
 import type { Logger } from "../runtime/logger.ts";
+import { NoticeLog } from "../runtime/notice-log.ts";
 import type { Random } from "../runtime/random.ts";
+import type { NatsCredentials } from "./credentials.ts";
 import { keepConnected } from "./keep-connected.ts";
 import { Requests } from "./requests.ts";
 import { parseServerUrl } from "./server-url.ts";
@@ -21,6 +23,18 @@ export interface ConnectBusOptions {
   readonly name: string;
   /** Prefix of the reply subjects of requests, see protocol/subjects.ts. */
   readonly inbox: string;
+  /** Asked before every attempt to connect, so that new ones are used from then on. Undefined: none. */
+  readonly credentials?: () => NatsCredentials | undefined;
+  /**
+   * Asked before every attempt to connect: the authorities of the broker's certificate, as PEM. Undefined: those that
+   * the system knows. With an answer, or with a `tls://` URL, a connection without TLS is not wanted.
+   */
+  readonly ca?: () => string | undefined;
+  /**
+   * The broker does not want this user: its credentials have expired, are revoked, or are somebody else's. Told at
+   * every attempt until they are good again; it is tried for ever. May not throw.
+   */
+  readonly onRefused?: (reason: string) => void;
   readonly clock: Clock;
   readonly random: Random;
   readonly logger: Logger;
@@ -43,6 +57,17 @@ export interface BusTimings {
 const TIMINGS: BusTimings = { pingInterval: 20_000, dialTimeout: 20_000, drainTimeout: 2_000 };
 
 export interface NatsBus extends Bus, AsyncDisposable {
+  /** Ends the wait before the next attempt to connect: it will fare better than the last, with new credentials. */
+  dialNow(): void;
+  /**
+   * A request that several may answer, each of the broker's servers for instance: gives what has come when nothing
+   * more does for 300 ms, or when `timeoutMs` are over. Undefined without a connection. Never throws.
+   */
+  requestMany(
+    subject: string,
+    data: Uint8Array,
+    options: { readonly timeoutMs: number },
+  ): Promise<readonly Uint8Array[] | undefined>;
   /**
    * Ends the bus: `connected` is false at once, messages that wait to be sent are sent if that takes no
    * longer than 2 s, and everything is closed when it resolves. Idempotent; never rejects.
@@ -76,11 +101,13 @@ class ReconnectingBus implements NatsBus {
   readonly #subscriptions: Subscriptions;
   readonly #listeners = new Set<(connected: boolean) => void>();
   readonly #closing = new AbortController();
+  #hurry = new AbortController();
   readonly #ended: Promise<void>;
   #link: Link | undefined;
 
   constructor({ signal, timings, ...options }: ConnectBusOptions) {
     const { clock, random, logger, servers, name, inbox } = options;
+    const { credentials = nothing, ca = nothing, onRefused = nothing } = options;
     const { pingInterval, dialTimeout, drainTimeout } = { ...TIMINGS, ...timings };
     this.#logger = logger;
     const respond = (subject: string, data: Uint8Array): void => this.#send(subject, data);
@@ -92,10 +119,20 @@ class ReconnectingBus implements NatsBus {
       clock,
       random,
       logger,
+      denials: new NoticeLog(logger),
       drainTimeoutMs: drainTimeout,
-      dial: { name, inbox, pingIntervalMs: pingInterval, dialTimeoutMs: dialTimeout },
+      dial: {
+        name,
+        inbox,
+        credentials,
+        ca,
+        pingIntervalMs: pingInterval,
+        dialTimeoutMs: dialTimeout,
+      },
+      hurry: () => this.#hurry.signal,
       onUp: (connection: NatsConnection) => this.#up(connection),
       onDown: () => this.#down(),
+      onRefused,
     };
     if (signal?.aborted === true) this.#closing.abort();
     this.#ended = keepConnected(loop, this.#closing.signal).finally(() => {
@@ -128,6 +165,20 @@ class ReconnectingBus implements NatsBus {
   ): Promise<RequestOutcome> {
     if (this.#link === undefined || !this.connected) return { kind: "disconnected" };
     return this.#link.requests.send({ subject, data, ...options });
+  }
+
+  async requestMany(
+    subject: string,
+    data: Uint8Array,
+    { timeoutMs }: { readonly timeoutMs: number },
+  ): Promise<readonly Uint8Array[] | undefined> {
+    if (this.#link === undefined || !this.connected) return undefined;
+    return this.#link.requests.sendToMany(subject, data, timeoutMs);
+  }
+
+  dialNow(): void {
+    this.#hurry.abort();
+    this.#hurry = new AbortController();
   }
 
   async close(): Promise<void> {
@@ -173,4 +224,8 @@ class ReconnectingBus implements NatsBus {
       this.#logger.error({ subject, bytes: data.length, err: thrown }, "a message was not sent");
     }
   }
+}
+
+function nothing(): undefined {
+  return undefined;
 }

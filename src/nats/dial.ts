@@ -2,13 +2,18 @@ import { AsyncLocalStorage } from "node:async_hooks";
 import { channel } from "node:diagnostics_channel";
 import { Socket } from "node:net";
 import { connect, type NatsConnection, type NodeConnectionOptions } from "nats";
-import { parseServerUrl } from "./server-url.ts";
+import { authenticatorOf, type NatsCredentials } from "./credentials.ts";
+import { parseServerUrl, type ServerUrl } from "./server-url.ts";
 
 export interface DialOptions {
   /** What the connection is called in the broker's monitoring. */
   readonly name: string;
   /** Prefix of the reply subjects of requests. */
   readonly inbox: string;
+  /** Asked before each attempt; undefined: with what the URL says, if anything. */
+  readonly credentials: () => NatsCredentials | undefined;
+  /** Asked before each attempt: the only authorities that are believed, as PEM; undefined: the system's. */
+  readonly ca: () => string | undefined;
   readonly pingIntervalMs: number;
   readonly dialTimeoutMs: number;
 }
@@ -20,7 +25,8 @@ const socketsOfAttempt = new AsyncLocalStorage<Set<Socket>>();
 const socketChannel = channel("net.client.socket");
 
 /**
- * One attempt to connect to one server. The connection that it gives does not reconnect: that is ours
+ * One attempt to connect to one server. Where the URL says `tls://` or authorities are given, nothing is told to a
+ * server that has not shown a certificate of theirs for its name or address. The connection that it gives does not reconnect: that is ours
  * to do, with our own delays, fresh credentials and no hidden state. Throws what made it fail.
  *
  * GUARANTEE: nothing of a failed or aborted attempt stays open. The client drops its socket without
@@ -66,11 +72,14 @@ function socketOf(message: unknown): Socket | undefined {
 }
 
 function connectOptions(server: string, options: DialOptions): NodeConnectionOptions {
-  const { address, tls, credentials } = parseServerUrl(server);
+  const url = parseServerUrl(server);
+  const credentials = options.credentials();
   return {
-    servers: [address],
-    ...(tls ? { tls: {} } : {}),
-    ...credentials,
+    servers: [url.address],
+    ...tlsOptions(url, options.ca()),
+    ...(credentials === undefined
+      ? url.credentials
+      : { authenticator: authenticatorOf(credentials) }),
     name: options.name,
     inboxPrefix: options.inbox,
     reconnect: false,
@@ -80,4 +89,15 @@ function connectOptions(server: string, options: DialOptions): NodeConnectionOpt
     maxPingOut: MAX_PINGS_OUT,
     noAsyncTraces: true,
   };
+}
+
+/** With the option there, the client refuses a server without TLS. */
+function tlsOptions(
+  { host, tls }: ServerUrl,
+  ca: string | undefined,
+): Pick<NodeConnectionOptions, "tls"> {
+  if (!tls && ca === undefined) return {};
+  // The client names the server to Node only if it is no address; Node then looks for "localhost" in its certificate.
+  const identity = { rejectUnauthorized: true, host };
+  return { tls: ca === undefined ? identity : { ...identity, ca } };
 }

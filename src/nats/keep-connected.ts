@@ -2,7 +2,9 @@ import { PermissionViolationError, type NatsConnection } from "nats";
 import type { Clock } from "../runtime/clock.ts";
 import { errorMessage } from "../runtime/errors.ts";
 import type { Logger } from "../runtime/logger.ts";
+import type { NoticeLog } from "../runtime/notice-log.ts";
 import type { Random } from "../runtime/random.ts";
+import { isRefusal } from "./credentials.ts";
 import { dial, type DialOptions } from "./dial.ts";
 import { OutageLog } from "./outage-log.ts";
 import { reconnectDelayMs } from "./reconnect-delay.ts";
@@ -16,10 +18,16 @@ export interface KeepConnectedOptions {
   readonly clock: Clock;
   readonly random: Random;
   readonly logger: Logger;
-  /** A connection is there. Neither of the two may throw. */
+  /** What the broker does not let this user do. Who sends it bad reply subjects must not fill the log. */
+  readonly denials: NoticeLog;
+  /** Each is aborted to have the next attempt made at once. */
+  readonly hurry: () => AbortSignal;
+  /** A connection is there. None of the three may throw. */
   readonly onUp: (connection: NatsConnection) => void;
   /** The connection that came up last is gone. */
   readonly onDown: () => void;
+  /** The broker does not want this user, so it said at an attempt or in the end of a connection. */
+  readonly onRefused: (reason: string) => void;
 }
 
 /** A connection that lived this long was a good one: the delays begin anew. */
@@ -34,15 +42,29 @@ export async function keepConnected(
   options: KeepConnectedOptions,
   signal: AbortSignal,
 ): Promise<void> {
-  const { clock, random } = options;
-  const log = new OutageLog(clock, options.logger);
+  const { clock, random, logger } = options;
+  const log = new OutageLog(clock, logger);
   let failures = 0;
   while (!signal.aborted) {
     const dialled = await dialAny(options, log, signal);
     const livedMs = dialled === undefined ? 0 : await live(dialled, options, log, signal);
     failures = livedMs >= HEALTHY_AFTER_MS ? 1 : failures + 1;
-    await clock.sleep(reconnectDelayMs(failures, random), signal);
+    await pause(options, reconnectDelayMs(failures, random), signal);
   }
+}
+
+async function pause(
+  { clock, hurry }: KeepConnectedOptions,
+  ms: number,
+  signal: AbortSignal,
+): Promise<void> {
+  const over = new AbortController();
+  const end = (): void => over.abort();
+  const signals = [signal, hurry()];
+  for (const each of signals) each.addEventListener("abort", end, { once: true });
+  if (signal.aborted) end();
+  await clock.sleep(ms, over.signal);
+  for (const each of signals) each.removeEventListener("abort", end);
 }
 
 interface Dialled {
@@ -57,16 +79,21 @@ async function dialAny(
   signal: AbortSignal,
 ): Promise<Dialled | undefined> {
   const reasons: string[] = [];
+  const refusals: string[] = [];
   for (const url of shuffled(options.servers, options.random)) {
     if (signal.aborted) return undefined;
     const server = parseServerUrl(url).address;
     try {
       return { connection: await dial(url, options.dial, signal), server };
     } catch (thrown) {
-      reasons.push(`${server}: ${errorMessage(thrown)}`);
+      const reason = `${server}: ${errorMessage(thrown)}`;
+      reasons.push(reason);
+      if (isRefusal(thrown)) refusals.push(reason);
     }
   }
-  if (!signal.aborted) log.attemptFailed(reasons.toSorted().join("; "));
+  if (signal.aborted) return undefined;
+  log.attemptFailed(reasons.toSorted().join("; "));
+  if (refusals.length > 0) options.onRefused(refusals.toSorted().join("; "));
   return undefined;
 }
 
@@ -83,15 +110,20 @@ async function live(
   options.onUp(connection);
   if (signal.aborted) drain();
   else signal.addEventListener("abort", drain, { once: true });
-  const reason = await untilClosed(connection, options.logger);
+  const reason = await untilClosed(connection, options);
   signal.removeEventListener("abort", drain);
   options.onDown();
-  if (!signal.aborted) log.disconnected(server, reason);
+  const why = errorMessage(reason);
+  if (!signal.aborted) log.disconnected(server, why);
+  if (!signal.aborted && isRefusal(reason)) options.onRefused(`${server}: ${why}`);
   return options.clock.monotonic() - since;
 }
 
 /** Follows what the connection tells until it is closed; gives the reason of the end. */
-async function untilClosed(connection: NatsConnection, logger: Logger): Promise<string> {
+async function untilClosed(
+  connection: NatsConnection,
+  { logger, denials }: Pick<KeepConnectedOptions, "logger" | "denials">,
+): Promise<unknown> {
   let reason: unknown;
   if (connection.isClosed()) return "closed at once";
   for await (const status of connection.status()) {
@@ -101,13 +133,14 @@ async function untilClosed(connection: NatsConnection, logger: Logger): Promise<
       void connection.close();
     } else if (status.type === "ldm") {
       logger.info({ server: status.server }, "the broker is about to shut down");
-    } else if (status.type === "error" && !(status.error instanceof PermissionViolationError)) {
-      reason = status.error;
+    } else if (status.type === "error" && status.error instanceof PermissionViolationError) {
+      const { operation, message } = status.error;
+      denials.note(operation, "PermissionViolation", `the broker denied an operation: ${message}`);
     } else if (status.type === "error") {
-      logger.error({ reason: status.error.message }, "the broker denied an operation");
+      reason = status.error;
     }
   }
-  return errorMessage(reason ?? (await connection.closed()) ?? "connection lost");
+  return reason ?? (await connection.closed()) ?? "connection lost";
 }
 
 async function drainAndClose(

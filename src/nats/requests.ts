@@ -34,6 +34,28 @@ export class Requests {
     });
   }
 
+  /** What has come when nothing more does for a while; undefined if the connection ended or denies the subject. */
+  async sendToMany(
+    subject: string,
+    data: Uint8Array,
+    timeoutMs: number,
+  ): Promise<readonly Uint8Array[] | undefined> {
+    const replies: Uint8Array[] = [];
+    try {
+      const options = { strategy: "stall", maxWait: timeoutMs } as const;
+      for await (const { data: reply } of await this.#connection.requestMany(
+        subject,
+        data,
+        options,
+      )) {
+        replies.push(reply);
+      }
+      return replies;
+    } catch {
+      return undefined;
+    }
+  }
+
   /** The connection is gone: so say all that wait, also what the client let in while it was closing. */
   end(): void {
     this.#ended = true;

@@ -2,6 +2,8 @@
 export interface ServerUrl {
   /** `host:port`, for dialling and for logs: never with credentials. */
   readonly address: string;
+  /** The name or the IP address that a certificate must be for. */
+  readonly host: string;
   /** True for `tls://`: a connection without TLS is not wanted. */
   readonly tls: boolean;
   readonly credentials: ServerCredentials | undefined;
@@ -24,6 +26,7 @@ export function parseServerUrl(text: string): ServerUrl {
   }
   return {
     address: `${url.hostname}:${url.port === "" ? DEFAULT_PORT : url.port}`,
+    host: url.hostname.replace(/^\[(.*)\]$/, "$1"),
     tls: url.protocol === "tls:",
     credentials: credentialsOf(url),
   };

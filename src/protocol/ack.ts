@@ -1,10 +1,12 @@
 import { z } from "zod";
-import type { MessageType } from "./envelope.ts";
+import type { ReplyType } from "./envelope.ts";
 import * as names from "./names.ts";
 import { runReport } from "./run.ts";
 
 export const REFUSALS = [
   "Malformed",
+  /** It is not signed by a controller that the node trusts. */
+  "Untrusted",
   "UnsupportedVersion",
   "WrongNode",
   "WrongNamespace",
@@ -15,6 +17,8 @@ export const REFUSALS = [
   "NotReady",
   /** The journal does not commit. */
   "JournalUnavailable",
+  /** The node's policy cannot be used, and its owner has to mend it: offer it again. */
+  "PolicyUnavailable",
   /** The journal holds as much as it may until results have their receipts: offer it again. */
   "Busy",
 ] as const;
@@ -50,4 +54,4 @@ const schema = z.discriminatedUnion("answer", [
   }),
 ]);
 export type Ack = z.infer<typeof schema>;
-export const ackMessage: MessageType<Ack> = { name: "ack", version: 1, schema };
+export const ackMessage: ReplyType<Ack> = { name: "ack", version: 1, schema, isReply: true };

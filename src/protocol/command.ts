@@ -2,6 +2,7 @@ import { z } from "zod";
 import type { MessageType } from "./envelope.ts";
 import * as names from "./names.ts";
 import { MAX_INLINE_BYTES } from "./output.ts";
+import { sealedBox } from "./sealed-inputs.ts";
 
 /** An envelope is refused when it is older than this, in the controller's time. */
 export const MAX_ENVELOPE_AGE_MS = 60_000;
@@ -15,6 +16,8 @@ export const commandWork = z.strictObject({
   env: z.array(z.strictObject({ name: z.string(), value: z.string() })),
   stdin: z.string(),
   workingDir: z.string(),
+  /** The user to run it as; absent: as the node's policy has it. */
+  runAs: names.userName.optional(),
 });
 export type CommandWork = z.infer<typeof commandWork>;
 
@@ -72,7 +75,15 @@ export const offer = z.strictObject({
   ledgerSince: names.timestamp.optional(),
 });
 
+export type Offer = z.infer<typeof offer>;
+
 /** `<node>.command.<method>`: controller to agent, a request that is answered with an Ack. */
-const schema = address.extend({ ...offer.shape, work: commandWork, terms: commandTerms });
+const schema = address.extend({
+  ...offer.shape,
+  work: commandWork,
+  terms: commandTerms,
+  /** Its secrets, sealed to the node: see sealed-inputs.ts. Absent if it has none. */
+  sealed: sealedBox.optional(),
+});
 export type Command = z.infer<typeof schema>;
 export const commandMessage: MessageType<Command> = { name: "command", version: 1, schema };

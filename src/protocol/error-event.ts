@@ -5,6 +5,9 @@ import * as names from "./names.ts";
 /** `<node>.event.error`: an error of the agent itself, for people. Not a request. */
 const schema = z.strictObject({
   namespace: names.namespace,
+  node: names.nodeName,
+  /** In the controller's time, if the agent knows it. */
+  signedAt: names.timestamp.optional(),
   /** The agent's process that met it, e.g. `method/exec`. */
   process: z.string().max(128),
   severity: z.enum(["warning", "error", "fatal"]),

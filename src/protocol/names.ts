@@ -46,5 +46,13 @@ export const revision = z.string().regex(/^v\d+:[0-9a-f]{32}$/);
 export const generation = z.int().min(1);
 /** Above 0 only after a cluster was restored from a backup: see DESIGN §4 and ADR 0010. */
 export const epoch = z.int().min(0);
+/** The public key of a node, a controller or a token: a NATS user nkey. */
+export const publicKey = z
+  .string()
+  .regex(/^U[A-Z2-7]{55}$/, "must be a public key that begins with U");
+/** A user of a Unix system, by name. */
+export const userName = z.string().regex(/^[a-z_][a-z0-9_-]{0,31}$/, "must be the name of a user");
+/** An X25519 public key: 32 bytes in base64url. */
+export const sealingKey = z.string().regex(/^[A-Za-z0-9_-]{43}$/);
 /** spec.rerun: a new value asks for the same once more; empty asks for nothing. */
 export const rerun = z.string().max(63);

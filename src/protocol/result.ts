@@ -1,5 +1,5 @@
 import { z } from "zod";
-import type { MessageType } from "./envelope.ts";
+import type { MessageType, ReplyType } from "./envelope.ts";
 import * as names from "./names.ts";
 import { runReport, runResult } from "./run.ts";
 
@@ -7,6 +7,7 @@ import { runReport, runResult } from "./run.ts";
 const schema = runReport.extend({
   /** The cluster that the run belongs to: another one's controller on the same broker says nothing. */
   clusterID: names.uuid,
+  node: names.nodeName,
   state: z.literal("Finished"),
   result: runResult,
 });
@@ -23,8 +24,9 @@ const receiptSchema = z.discriminatedUnion("receipt", [
   z.strictObject({ receipt: z.literal("refused"), message: z.string().max(1024) }),
 ]);
 export type Receipt = z.infer<typeof receiptSchema>;
-export const receiptMessage: MessageType<Receipt> = {
+export const receiptMessage: ReplyType<Receipt> = {
   name: "receipt",
   version: 1,
   schema: receiptSchema,
+  isReply: true,
 };

@@ -5,7 +5,7 @@ import { isMethod, isMethodToken, isNodeName } from "./names.ts";
  * subject. The functions throw a RangeError on names that are not one valid token.
  */
 
-export type EventName = "hello" | "result" | "error";
+export type EventName = "hello" | "result" | "error" | "enroll";
 
 /** Controller to agent, request: one command. */
 export function commandSubject(node: string, method: string): string {
@@ -58,6 +58,9 @@ export function parseSubject(subject: string): SubjectParts | undefined {
 
 /** Upper case: no node can have this name. */
 export const CONTROLLER_INBOX = "_INBOX_CONTROLLER";
+
+/** Upper case as well: of agents that have no credentials of their own yet. */
+export const ENROLLMENT_INBOX = "_INBOX_ENROLL";
 
 /** Where the replies to a node's requests go. */
 export function nodeInbox(node: string): string {

@@ -1,5 +1,6 @@
 import { PHASES, type Phase } from "../api/v1alpha1/edgecommand-status.ts";
 import type { Count, Instruments, Time } from "./instruments.ts";
+import { SUBJECT_KINDS, subjectKind } from "./subject-kind.ts";
 
 /** What is asked at each scrape. */
 export interface Census {
@@ -108,17 +109,4 @@ export class CommandMetrics {
       collect: () => [[{}, this.#census.receiptsOutstanding()]],
     });
   }
-}
-
-const SUBJECT_KINDS = ["hello", "result", "error", "command", "other"] as const;
-
-/**
- * The subject of a rejected message may be no valid one, so it is looked at from its end and not with
- * `parseSubject`. Whatever it is, it becomes one of five words.
- */
-function subjectKind(subject: string): (typeof SUBJECT_KINDS)[number] {
-  const [direction, method] = subject.split(".").slice(-2);
-  if (direction === "command") return "command";
-  if (direction !== "event") return "other";
-  return method === "hello" || method === "result" || method === "error" ? method : "other";
 }

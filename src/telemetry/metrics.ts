@@ -4,6 +4,7 @@ import type { ProcessError } from "../runtime/errorkernel.ts";
 import type { WorkQueueRecorder } from "../runtime/workqueue.ts";
 import { BusMetrics } from "./bus-metrics.ts";
 import { CommandMetrics, type Census } from "./command-metrics.ts";
+import { IdentityMetrics } from "./identity-metrics.ts";
 import { Instruments } from "./instruments.ts";
 import { KubernetesMetrics } from "./kubernetes-metrics.ts";
 import { ProcessMetrics } from "./process-metrics.ts";
@@ -29,6 +30,10 @@ export interface Metrics {
   reconciler(controller: string, maxConcurrent: number): ReconcileRecorder;
   readonly kubernetes: Pick<KubernetesMetrics, "request" | "watchRestarted" | "followLease">;
   readonly commands: Pick<CommandMetrics, "acknowledged" | "resent" | "recorded" | "rejected">;
+  readonly identity: Pick<
+    IdentityMetrics,
+    "distrusted" | "enrolled" | "enrollmentRefused" | "revocationFailed"
+  >;
   /** Where the numbers of commands, nodes and receipts come from. */
   collectFrom(census: Census): void;
   /** To be called right after the bus was made; returns the way to end it. */
@@ -44,6 +49,7 @@ export function createMetrics({ version, clock, defaultMetrics = true }: Metrics
   const workQueues = new WorkQueueMetrics(instruments, clock);
   const kubernetes = new KubernetesMetrics(instruments);
   const commands = new CommandMetrics(instruments);
+  const identity = new IdentityMetrics(instruments);
   const bus = new BusMetrics(instruments);
   const processes = new ProcessMetrics(instruments, version);
   if (defaultMetrics) instruments.collectProcess();
@@ -53,6 +59,7 @@ export function createMetrics({ version, clock, defaultMetrics = true }: Metrics
     reconciler: (controller, maxConcurrent) => reconciles.of(controller, maxConcurrent),
     kubernetes,
     commands,
+    identity,
     collectFrom: (census) => {
       commands.collectFrom(census);
     },

@@ -12,10 +12,10 @@ test("a node obeys the cluster that it belongs to, rebuilt or not, and what it h
   const cluster = sharedControlPlane();
   await using fleet = await Fleet.start(cluster, ["ship1"]);
   await using guardian = await startGuardian();
-  const { kubeconfigPath, natsUrl } = cluster;
+  const { kubeconfigPath, natsUrl, keysDir } = cluster;
   const controllerOf = (clusterID: string): ReturnType<typeof controllerProcess> => {
     const serving = ["--namespace", fleet.namespace, "--no-leader-elect"];
-    const access = { guardian, kubeconfigPath, natsUrl };
+    const access = { guardian, kubeconfigPath, natsUrl, keysDir };
     return controllerProcess(`of-${clusterID}`, access, [...serving, "--cluster-id", clusterID]);
   };
   const truth = fleet.truthPath("once");
@@ -24,12 +24,14 @@ test("a node obeys the cluster that it belongs to, rebuilt or not, and what it h
   await fleet.completed("once");
 
   // All that the cluster knew is gone, and its YAML is applied again.
+  const node = await fleet.publicKey("ship1");
   await fleet.controller.stop();
   await fleet.kubectl(["delete", "ec,en", "--all"]);
+  await fleet.declareNode("ship1", { publicKey: node });
   await fleet.apply("once", spec);
   const stranger = await controllerOf(OTHER_CLUSTER).start();
   expect(await fleet.untilPhase("once", "WaitingForNode")).toMatchObject({
-    run: { reason: "NodeNotFound" },
+    run: { reason: "NodeAway" },
   });
   await stranger.stop();
 

@@ -7,14 +7,16 @@ import type { Clock } from "../../src/runtime/clock.ts";
 import type { Random } from "../../src/runtime/random.ts";
 import { makeCertificate } from "../support/certificate.ts";
 import { FaultProxy } from "../support/fault-proxy.ts";
-import { Link } from "./link.ts";
+import { Link, type LinkOptions } from "./link.ts";
 import type { OddClock } from "./odd-clock.ts";
+import type { BrokerIdentity } from "./tls-ends.ts";
 import { STEWARD, type Launch } from "./process.ts";
 
 export interface PathsOptions {
   readonly name: string;
   readonly dir: string;
   readonly plane: ControlPlane;
+  readonly broker: BrokerIdentity;
   readonly random: Random;
   readonly clock: Clock;
 }
@@ -28,16 +30,16 @@ export interface ControllerPaths {
 }
 
 export async function openPaths(
-  { name, dir, plane, random, clock }: PathsOptions,
+  { name, dir, plane, broker, random, clock }: PathsOptions,
   stack: AsyncDisposableStack,
 ): Promise<ControllerPaths> {
   const certificate = await makeCertificate(dir, name);
   const upstream = { server: plane.server, ca: plane.ca };
   const apiFaults = stack.use(await FaultProxy.start({ certificate, upstream }));
-  const link = async (targetPort: number, protocol: "nats" | "opaque"): Promise<Link> =>
+  const link = async (targetPort: number, protocol: LinkOptions["protocol"]): Promise<Link> =>
     stack.use(await Link.start({ targetPort, protocol, random, clock }));
   const api = await link(apiFaults.port, "opaque");
-  const nats = await link(plane.natsPort, "nats");
+  const nats = await link(plane.natsPort, broker);
   const kubeconfigPath = join(dir, `${name}.kubeconfig`);
   const server = `https://127.0.0.1:${api.port}`;
   const access = { server, ca: certificate.cert, user: "admin", token: plane.adminToken };
@@ -48,10 +50,16 @@ export async function openPaths(
 export interface ControllerLaunch {
   readonly paths: ControllerPaths;
   readonly namespace: string;
+  readonly keysDir: string;
   readonly oddClock: OddClock | undefined;
 }
 
-export function controllerLaunch({ paths, namespace, oddClock }: ControllerLaunch): Launch {
+export function controllerLaunch({
+  paths,
+  namespace,
+  keysDir,
+  oddClock,
+}: ControllerLaunch): Launch {
   const launch: Launch = {
     command: process.execPath,
     args: [
@@ -60,7 +68,9 @@ export function controllerLaunch({ paths, namespace, oddClock }: ControllerLaunc
       "--kubeconfig",
       paths.kubeconfigPath,
       "--nats-url",
-      `nats://127.0.0.1:${paths.nats.port}`,
+      `tls://127.0.0.1:${paths.nats.port}`,
+      "--keys-dir",
+      join(keysDir, "controller"),
       "--namespace",
       namespace,
       "--node-grace-period",

@@ -4,6 +4,7 @@ import { connect, createServer, type Server, type Socket } from "node:net";
 import type { Clock } from "../../src/runtime/clock.ts";
 import type { Random } from "../../src/runtime/random.ts";
 import { NatsFrames, type Frame } from "./nats-frames.ts";
+import { encryptedEnds, type BrokerIdentity, type Ends } from "./tls-ends.ts";
 
 /** What becomes of one message, or of one piece of a stream that is not understood. */
 export type Fate = "pass" | "drop" | "duplicate" | "cut";
@@ -20,7 +21,8 @@ export interface LinkRules {
 
 export interface LinkOptions {
   readonly targetPort: number;
-  readonly protocol: "nats" | "opaque";
+  /** NATS needs what the broker shows, or it could not be understood; anything else passes as it is. */
+  readonly protocol: BrokerIdentity | "opaque";
   readonly random: Random;
   readonly clock: Clock;
 }
@@ -34,10 +36,8 @@ interface Direction {
   pumping: boolean;
 }
 
-interface Pair {
-  readonly client: Socket;
-  readonly upstream: Socket;
-  readonly directions: readonly Direction[];
+interface Pair extends Ends {
+  directions: readonly Direction[];
   /** One of the two has gone, and the other must not know yet. */
   halfOpen: boolean;
 }
@@ -51,6 +51,7 @@ export class Link implements AsyncDisposable {
   readonly #server: Server;
   readonly #options: LinkOptions;
   readonly #pairs = new Set<Pair>();
+  readonly #waiting = new Set<() => void>();
   #rules: LinkRules = {};
 
   private constructor(server: Server, options: LinkOptions) {
@@ -74,6 +75,7 @@ export class Link implements AsyncDisposable {
       for (const direction of pair.directions) void this.#pump(direction);
       if (pair.halfOpen && rules.silent !== true) this.#end(pair);
     }
+    if (rules.silent !== true) for (const resolve of this.#waiting) resolve();
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -83,18 +85,45 @@ export class Link implements AsyncDisposable {
 
   #accept(client: Socket): void {
     const upstream = connect(this.#options.targetPort, "127.0.0.1");
-    const directions = [this.#direction(client, upstream), this.#direction(upstream, client)];
-    const pair: Pair = { client, upstream, directions, halfOpen: false };
+    const pair: Pair = { client, upstream, directions: [], halfOpen: false };
     this.#pairs.add(pair);
     for (const socket of [client, upstream]) {
       socket.setNoDelay(true);
-      socket.on("error", () => undefined);
-      socket.on("close", () => {
-        // The end of a connection does not pass a silent link either.
-        if (this.#rules.silent === true) pair.halfOpen = true;
-        else this.#end(pair);
-      });
+      this.#watch(socket, pair);
     }
+    const { protocol } = this.#options;
+    if (protocol === "opaque") {
+      this.#join(pair, pair);
+      return;
+    }
+    encryptedEnds(pair, protocol, () => this.#heard()).then(
+      (ends) => {
+        for (const socket of [ends.client, ends.upstream]) this.#watch(socket, pair);
+        this.#join(pair, ends);
+      },
+      () => this.#end(pair),
+    );
+  }
+
+  #watch(socket: Socket, pair: Pair): void {
+    socket.on("error", () => undefined);
+    socket.on("close", () => {
+      // The end of a connection does not pass a silent link either.
+      if (this.#rules.silent === true) pair.halfOpen = true;
+      else this.#end(pair);
+    });
+  }
+
+  #join(pair: Pair, { client, upstream }: Ends): void {
+    pair.directions = [this.#direction(client, upstream), this.#direction(upstream, client)];
+  }
+
+  /** Resolves when the link is not silent. */
+  #heard(): Promise<void> {
+    if (this.#rules.silent !== true) return Promise.resolve();
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.#waiting.add(resolve);
+    return promise.finally(() => this.#waiting.delete(resolve));
   }
 
   #end(pair: Pair): void {
@@ -104,7 +133,7 @@ export class Link implements AsyncDisposable {
   }
 
   #direction(from: Socket, to: Socket): Direction {
-    const frames = this.#options.protocol === "nats" ? new NatsFrames() : undefined;
+    const frames = this.#options.protocol === "opaque" ? undefined : new NatsFrames();
     const direction: Direction = { from, to, frames, queue: [], pumping: false };
     from.on("data", (chunk: Buffer) => {
       direction.queue.push(...(frames?.push(chunk) ?? [{ bytes: chunk, isMessage: false }]));

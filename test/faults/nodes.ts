@@ -98,22 +98,14 @@ function dataDir(home: string): string {
   return join(home, "data");
 }
 
-interface AgentOptions {
-  readonly node: string;
-  readonly namespace: string;
-  readonly natsUrl: string;
-  readonly home: string;
-}
-
-/** How the agent is started at this moment, in whatever surrounds it. */
+/** How `steward agent` is run with these arguments at this moment, in whatever surrounds it. */
 export function agentLaunch(
-  { node, namespace, natsUrl, home }: AgentOptions,
+  home: string,
+  args: readonly string[],
   around: Surroundings & { readonly oddClock: OddClock | undefined },
 ): Launch {
-  const who = ["--node", node, "--namespace", namespace, "--nats-url", natsUrl];
-  const how = ["--hello-interval", "1s", "--kill-grace-period", "500ms", "--log-level", "debug"];
-  const args = [STEWARD, "agent", ...who, "--data-dir", dataDir(home), ...how];
-  const plain: Launch = { command: process.execPath, args };
+  const command = [STEWARD, "agent", ...args, "--data-dir", dataDir(home)];
+  const plain: Launch = { command: process.execPath, args: command };
   const odd = around.oddClock?.odd(plain) ?? plain;
   const onDisk = around.disk?.inside(odd) ?? odd;
   return around.machine?.inside(onDisk) ?? onDisk;

@@ -5,10 +5,14 @@ import { join } from "node:path";
 import { crdDirectory } from "../../dev/controlplane/apply-crds.ts";
 import { startControlPlane, type ControlPlane } from "../../dev/controlplane/control-plane.ts";
 import { startGuardian, type Guardian } from "../../dev/controlplane/guard.ts";
+import { readKeyFile } from "../../dev/controlplane/nats-access.ts";
+import { run } from "../../dev/controlplane/run.ts";
 import { until } from "../../dev/controlplane/waiting.ts";
+import { enroll } from "../../dev/fleet.ts";
 import { createTransport } from "../../src/kubernetes/transport.ts";
 import type { Clock } from "../../src/runtime/clock.ts";
 import type { Random } from "../../src/runtime/random.ts";
+import { openPolicy } from "../support/open-policy.ts";
 import { ApiUser } from "./api-user.ts";
 import { controllerLaunch, openPaths, type ControllerPaths } from "./controllers.ts";
 import type { FaultRecord, SelfExit } from "./evidence.ts";
@@ -21,6 +25,7 @@ import { Supervised, type Launch } from "./process.ts";
 import { killProcessesOfRuns } from "./processes-left.ts";
 import { parseTruth, type TruthLine } from "./scripts.ts";
 import { CONTROLLERS, NODES, ODD_CLOCK_CONTROLLER, type NodeName } from "./topology.ts";
+import type { BrokerIdentity } from "./tls-ends.ts";
 import { loggerTo, type Trace } from "./trace.ts";
 
 export interface WorldOptions {
@@ -57,9 +62,14 @@ export interface World extends WorldOptions {
   readonly exits: SelfExit[];
 }
 
+const HELLO = ["--hello-interval", "1s"];
+const AGENT_FLAGS = [...HELLO, "--kill-grace-period", "500ms", "--log-level", "debug"];
+
 interface Builder extends WorldOptions {
   readonly namespace: string;
   readonly plane: ControlPlane;
+  readonly keysDir: string;
+  readonly broker: BrokerIdentity;
   readonly guardian: Guardian;
   readonly exits: SelfExit[];
   readonly stack: AsyncDisposableStack;
@@ -89,7 +99,10 @@ export async function startWorld(
   const user = new ApiUser({ transport, namespace }, options);
   await user.createNamespace();
   const history = stack.use(new History({ ...options, transport, namespace }));
-  const builder: Builder = { ...options, namespace, plane, guardian, exits: [], stack };
+  const { keysDir = "" } = plane;
+  const broker = await brokerIdentity(keysDir);
+  const trusted = { plane, keysDir, broker };
+  const builder: Builder = { ...options, ...trusted, namespace, guardian, exits: [], stack };
   const controllers = new Map<string, ControllerMember>();
   for (const name of CONTROLLERS) controllers.set(name, await addController(name, builder));
   const nodes = new Map<string, NodeMember>();
@@ -100,28 +113,49 @@ export async function startWorld(
 }
 
 async function addController(name: string, builder: Builder): Promise<ControllerMember> {
-  const { namespace, stack } = builder;
+  const { namespace, keysDir, stack } = builder;
   const paths = await openPaths({ ...builder, name }, stack);
   const oddClock = name === ODD_CLOCK_CONTROLLER ? await oddClockOf(name, builder) : undefined;
-  const launch = controllerLaunch({ paths, namespace, oddClock });
+  const launch = controllerLaunch({ paths, namespace, keysDir, oddClock });
   const process = await supervise(name, () => launch, { ...builder, oddClock });
   return { ...paths, process, oddClock };
 }
 
 async function addNode(name: NodeName, builder: Builder): Promise<NodeMember> {
-  const { dir, plane, stack, namespace } = builder;
+  const { dir, plane, broker, stack } = builder;
   await writeFile(truthPath(builder, name), "");
-  const target = { targetPort: plane.natsPort, protocol: "nats" } as const;
+  const target = { targetPort: plane.natsPort, protocol: broker };
   const nats = stack.use(await Link.start({ ...builder, ...target }));
   const home = join(dir, name);
   await mkdir(home, { recursive: true });
   const surroundings = await surroundingsOf(name, { ...builder, home });
   const oddClock = surroundings.wantsOddClock ? await oddClockOf(name, builder) : undefined;
-  const natsUrl = `nats://127.0.0.1:${nats.port}`;
-  const launch = (): Launch =>
-    agentLaunch({ node: name, namespace, natsUrl, home }, { ...surroundings, oddClock });
-  const process = await supervise(name, launch, { ...builder, oddClock });
+  const launchOf = (args: readonly string[]): Launch =>
+    agentLaunch(home, args, { ...surroundings, oddClock });
+  const flags = [...AGENT_FLAGS, "--policy", await openPolicy(home)];
+  await joinFleet(name, launchOf, { ...builder, natsUrl: `tls://127.0.0.1:${nats.port}` });
+  const process = await supervise(name, () => launchOf(flags), { ...builder, oddClock });
   return { ...surroundings, process, nats, oddClock };
+}
+
+async function joinFleet(
+  name: NodeName,
+  launchOf: (args: readonly string[]) => Launch,
+  { plane, namespace, natsUrl, signal }: Builder & { readonly natsUrl: string },
+): Promise<void> {
+  const token = await enroll(name, plane, { namespace, natsUrl });
+  const { command, args } = launchOf(["join", token]);
+  const env = { PATH: process.env["PATH"] ?? "" };
+  const { code, stderr } = await run(command, args, { env, signal });
+  if (code !== 0) throw new Error(`${name} cannot join: ${stderr}`);
+}
+
+async function brokerIdentity(keysDir: string): Promise<BrokerIdentity> {
+  return {
+    certificate: await readKeyFile(keysDir, "nats/tls.crt"),
+    key: await readKeyFile(keysDir, "nats/tls.key"),
+    ca: await readKeyFile(keysDir, "nats/ca.crt"),
+  };
 }
 
 async function oddClockOf(

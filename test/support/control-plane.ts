@@ -21,6 +21,8 @@ export interface KubectlOptions {
 export interface Cluster {
   readonly kubeconfigPath: string;
   readonly natsUrl: string;
+  /** The key sets of the fleet; none if the broker is insecure. */
+  readonly keysDir: string | undefined;
   readonly kubectlPath: string;
   /** A kubectl that fails is a result with a code, not an error. */
   kubectl(args: readonly string[], options?: KubectlOptions): Promise<CommandResult>;
@@ -30,7 +32,7 @@ export interface Cluster {
 
 export type OwnControlPlane = ControlPlane & Cluster;
 
-type Access = Pick<ControlPlane, "dir" | "kubeconfigPath" | "natsUrl"> & {
+type Access = Pick<ControlPlane, "dir" | "kubeconfigPath" | "natsUrl" | "keysDir"> & {
   readonly kubectlPath: string;
 };
 
@@ -40,6 +42,7 @@ export function sharedControlPlane(): Cluster {
     dir: inject("controlPlaneDir"),
     kubeconfigPath: inject("kubeconfigPath"),
     natsUrl: inject("natsUrl"),
+    keysDir: inject("keysDir"),
     kubectlPath: inject("kubectlPath"),
   });
 }
@@ -66,7 +69,7 @@ export async function createNamespace(): Promise<string> {
 }
 
 function clusterOf(access: Access): Cluster {
-  const { kubeconfigPath, natsUrl, kubectlPath } = access;
+  const { kubeconfigPath, natsUrl, keysDir, kubectlPath } = access;
   const kubectlOf: Cluster["kubectl"] = async (args, options = {}) => {
     const config = { dir: access.dir, kubeconfigPath: options.kubeconfigPath ?? kubeconfigPath };
     return run(kubectlPath, args, {
@@ -77,6 +80,7 @@ function clusterOf(access: Access): Cluster {
   return {
     kubeconfigPath,
     natsUrl,
+    keysDir,
     kubectlPath,
     kubectl: kubectlOf,
     createNamespace: async () => {

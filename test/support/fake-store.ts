@@ -56,12 +56,16 @@ export class FakeStore<T extends Stored> implements ResourceStore<T> {
     return Promise.resolve(live);
   }
 
-  async create(object: { metadata: { namespace: string; name: string } }): Promise<T> {
+  async create(object: {
+    metadata: { namespace: string; name: string };
+    spec?: object;
+  }): Promise<T> {
     this.calls += 1;
     if (this.#live.has(objectKey(object.metadata))) throw new StoreError("AlreadyExists");
     const made: unknown = {
       apiVersion: "steward.dev/v1alpha1",
       kind: this.#kind,
+      spec: {},
       status: { observedGeneration: -1 },
       ...object,
       metadata: {
@@ -78,31 +82,21 @@ export class FakeStore<T extends Stored> implements ResourceStore<T> {
 
   async updateStatus(object: T, status: object): Promise<T> {
     this.calls += 1;
-    const live = this.#live.get(objectKey(object.metadata));
-    if (live === undefined) throw new StoreError("NotFound");
-    const { uid, resourceVersion } = object.metadata;
-    if (live.metadata.uid !== uid || live.metadata.resourceVersion !== resourceVersion) {
-      throw new StoreError("Conflict");
-    }
+    const live = this.#sameAs(object);
     this.writes += 1;
-    const written = { ...live, metadata: this.#next(live), status: structuredClone(status) };
-    this.#live.set(objectKey(live.metadata), written);
-    this.#cached(written);
-    queueMicrotask(() => {
-      if (this.watching) this.#onChange(written, false);
-    });
-    return Promise.resolve(written);
+    return this.#written({ ...live, metadata: this.#next(live), status: structuredClone(status) });
   }
 
-  async delete({ metadata }: T): Promise<void> {
+  async updateSpec(object: T, spec: object): Promise<T> {
     this.calls += 1;
-    const live = this.#live.get(objectKey(metadata));
-    if (live === undefined) throw new StoreError("NotFound");
-    const { uid, resourceVersion } = metadata;
-    if (live.metadata.uid !== uid || live.metadata.resourceVersion !== resourceVersion) {
-      throw new StoreError("Conflict");
-    }
-    this.remove(objectKey(metadata));
+    const live = this.#sameAs(object);
+    const metadata = { ...this.#next(live), generation: live.metadata.generation + 1 };
+    return this.#written({ ...live, metadata, spec: structuredClone(spec) });
+  }
+
+  async delete(object: T): Promise<void> {
+    this.calls += 1;
+    this.remove(objectKey(this.#sameAs(object).metadata));
     return Promise.resolve();
   }
 
@@ -123,6 +117,25 @@ export class FakeStore<T extends Stored> implements ResourceStore<T> {
     if (!this.watching || object === undefined) return;
     this.#cache.delete(key);
     this.#onChange(object, true);
+  }
+
+  #sameAs({ metadata }: T): T {
+    const live = this.#live.get(objectKey(metadata));
+    if (live === undefined) throw new StoreError("NotFound");
+    const { uid, resourceVersion } = metadata;
+    if (live.metadata.uid !== uid || live.metadata.resourceVersion !== resourceVersion) {
+      throw new StoreError("Conflict");
+    }
+    return live;
+  }
+
+  #written(object: T): Promise<T> {
+    this.#live.set(objectKey(object.metadata), object);
+    this.#cached(object);
+    queueMicrotask(() => {
+      if (this.watching) this.#onChange(object, false);
+    });
+    return Promise.resolve(object);
   }
 
   #cached(object: T): void {

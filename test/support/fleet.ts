@@ -12,6 +12,7 @@ import {
 } from "../../dev/fleet.ts";
 import type { EdgeCommand } from "../../src/api/v1alpha1/edgecommand.ts";
 import type { Cluster } from "./control-plane.ts";
+import { openPolicy } from "./open-policy.ts";
 
 /** The part of an EdgeCommand that a test reads. */
 export type Status = EdgeCommand["status"];
@@ -24,6 +25,7 @@ interface FleetOptions {
 
 interface FleetParts extends FleetOptions {
   readonly guardian: Guardian;
+  readonly policyPath: string;
   readonly controllers: number;
 }
 
@@ -47,7 +49,9 @@ export class Fleet implements AsyncDisposable {
   ): Promise<Fleet> {
     const namespace = await cluster.createNamespace();
     const guardian = await startGuardian();
-    const fleet = new Fleet(cluster, namespace, { guardian, controllers, controllerProgram });
+    const policyPath = await openPolicy(guardian.dir);
+    const parts = { guardian, policyPath, controllers, controllerProgram };
+    const fleet = new Fleet(cluster, namespace, parts);
     await fleet.controller.start();
     if (controllers > 1) await fleet.leaseHolder();
     for (const standby of fleet.controllers.slice(1)) await standby.start();
@@ -59,13 +63,13 @@ export class Fleet implements AsyncDisposable {
   private constructor(
     cluster: Cluster,
     namespace: string,
-    { guardian, controllers, controllerProgram }: FleetParts,
+    { guardian, policyPath, controllers, controllerProgram }: FleetParts,
   ) {
     this.namespace = namespace;
     this.#cluster = cluster;
     this.#guardian = guardian;
-    const { kubeconfigPath, natsUrl } = cluster;
-    this.#access = { guardian, kubeconfigPath, natsUrl };
+    const { kubeconfigPath, natsUrl, keysDir } = cluster;
+    this.#access = { guardian, kubeconfigPath, natsUrl, keysDir, policyPath };
     const serving = ["--namespace", namespace, "--node-grace-period", "4s", "--log-level", "debug"];
     // One alone need not wait for the lease of one that was killed before it.
     const options = controllers === 1 ? [...serving, "--no-leader-elect"] : serving;
@@ -107,10 +111,9 @@ export class Fleet implements AsyncDisposable {
 
   /** `program`: what stands in for `steward`. */
   async addAgent(name: string, program?: readonly string[]): Promise<StewardProcess> {
-    const options = ["--namespace", this.namespace, "--hello-interval", "1s"];
-    const grace = ["--kill-grace-period", "500ms"];
+    const options = ["--hello-interval", "1s", "--kill-grace-period", "500ms"];
     const access = program === undefined ? this.#access : { ...this.#access, program };
-    const agent = await agentProcess(this.node(name), access, [...options, ...grace]);
+    const agent = await agentProcess(this.node(name), access, options, this.namespace);
     this.agents.set(name, agent);
     return agent.start();
   }
@@ -134,6 +137,18 @@ export class Fleet implements AsyncDisposable {
   ): Promise<{ code: number; stdout: string; stderr: string }> {
     const options = stdin === undefined ? {} : { stdin };
     return this.#cluster.kubectl(["-n", this.namespace, ...args], options);
+  }
+
+  /** `kubectl apply` of an EdgeNode. */
+  async declareNode(name: string, spec: object): Promise<string> {
+    const [apiVersion, kind] = ["steward.dev/v1alpha1", "EdgeNode"];
+    const node = { apiVersion, kind, metadata: { name: this.node(name) }, spec };
+    return this.kubectl(["apply", "-f", "-"], JSON.stringify(node));
+  }
+
+  /** Of the key that a node has joined with. */
+  async publicKey(name: string): Promise<string> {
+    return this.kubectl(["get", "en", this.node(name), "-o", "jsonpath={.spec.publicKey}"]);
   }
 
   /** `kubectl apply` of an EdgeCommand; `spec.nodeName` is the short name. */

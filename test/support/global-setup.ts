@@ -9,6 +9,7 @@ declare module "vitest" {
     controlPlaneDir: string;
     kubeconfigPath: string;
     natsUrl: string;
+    keysDir: string | undefined;
     kubectlPath: string;
   }
 }
@@ -38,6 +39,7 @@ export async function setup(project: TestProject): Promise<void> {
   project.provide("controlPlaneDir", plane.dir);
   project.provide("kubeconfigPath", plane.kubeconfigPath);
   project.provide("natsUrl", plane.natsUrl);
+  project.provide("keysDir", plane.keysDir);
   project.provide("kubectlPath", plane.binaries.kubectl);
 }
 

@@ -3,6 +3,7 @@ import { DURATION_PATTERN } from "../../runtime/duration.ts";
 import type { KubernetesObject } from "../meta.ts";
 import { LABEL_PATTERN, mapList, rules } from "../rules.ts";
 import type { EdgeCommandStatus } from "./edgecommand-status.ts";
+import { valueSource } from "./value-source.ts";
 
 /** What args, env and stdin may come to together, in characters: the message must fit NATS's 1 MiB. */
 const MAX_WORK_CHARACTERS = 98_304;
@@ -39,20 +40,32 @@ function duration(what: string, example: string): z.ZodString {
     .describe(what);
 }
 
-const envVar = z.object({
-  name: z
-    .string()
-    .min(1)
-    .max(256)
-    .meta(
-      rules({
-        rule: "self.matches('^[A-Za-z_][A-Za-z0-9_]*$')",
-        message: "must be a name of letters, digits and '_' that does not start with a digit",
-      }),
-    )
-    .describe("Name of the variable."),
-  value: z.string().max(32_768).default("").describe("Its value, taken as it stands."),
-});
+const envVar = z
+  .object({
+    name: z
+      .string()
+      .min(1)
+      .max(256)
+      .meta(
+        rules({
+          rule: "self.matches('^[A-Za-z_][A-Za-z0-9_]*$')",
+          message: "must be a name of letters, digits and '_' that does not start with a digit",
+        }),
+      )
+      .describe("Name of the variable."),
+    value: z.string().max(32_768).default("").describe("Its value, taken as it stands."),
+    valueFrom: valueSource
+      .optional()
+      .describe(
+        "Where its value is instead. It is read when the command is sent, and is in no status, event, log or argument.",
+      ),
+  })
+  .meta(
+    rules({
+      rule: "!has(self.valueFrom) || self.value == ''",
+      message: "must have one of value and valueFrom",
+    }),
+  );
 
 export const edgeCommandSpec = z
   .object({
@@ -110,6 +123,24 @@ export const edgeCommandSpec = z
       .max(65_536)
       .default("")
       .describe("What the command reads on its standard input."),
+    stdinFrom: valueSource
+      .optional()
+      .describe("Where that is instead, as with the valueFrom of a variable."),
+    runAs: z
+      .string()
+      .min(1)
+      .max(32)
+      .meta(
+        rules({
+          rule: "self.matches('^[a-z_][a-z0-9_-]*$')",
+          message:
+            "must be the name of a user of the node: lower-case letters, digits, '-' and '_'",
+        }),
+      )
+      .optional()
+      .describe(
+        "The user of the node that it runs as. Unset: the one that the node's policy names, which is an unprivileged one. The policy of the node has the last word.",
+      ),
     workingDir: z
       .string()
       .min(1)
@@ -211,10 +242,16 @@ export const edgeCommandSpec = z
       .describe("What is kept of the output."),
   })
   .meta(
-    rules({
-      rule: `self.args.map(a, a.size()).sum() + self.env.map(e, e.value.size()).sum() + self.stdin.size() <= ${MAX_WORK_CHARACTERS}`,
-      message: `args, env and stdin may have ${MAX_WORK_CHARACTERS} characters together: put larger inputs into a file on the node`,
-    }),
+    rules(
+      {
+        rule: `self.args.map(a, a.size()).sum() + self.env.map(e, e.value.size()).sum() + self.stdin.size() <= ${MAX_WORK_CHARACTERS}`,
+        message: `args, env and stdin may have ${MAX_WORK_CHARACTERS} characters together: put larger inputs into a file on the node`,
+      },
+      {
+        rule: "!has(self.stdinFrom) || self.stdin == ''",
+        message: "must have one of stdin and stdinFrom",
+      },
+    ),
   )
   .describe("What the node is to have run.");
 export type EdgeCommandSpec = z.infer<typeof edgeCommandSpec>;

@@ -15,6 +15,8 @@ export type OfferOutcome =
   | { readonly kind: "noResponders" | "timeout" | "disconnected" | "tooLarge" }
   /** The API server could not be asked whether the resource is still as it was. */
   | { readonly kind: "unread"; readonly problem: string }
+  /** What it is to be given cannot be had: nothing was sent. */
+  | { readonly kind: "held"; readonly reason: string; readonly message: string }
   /** No message could be made of it. */
   | { readonly kind: "unsendable"; readonly problem: string }
   /** It is not as it was, or not there: nothing was sent. */
@@ -70,6 +72,8 @@ export function afterOffer(outcome: OfferOutcome, context: OfferContext): Answer
       return {
         exchange: again("ApiServerUnavailable", "The API server could not be asked about it."),
       };
+    case "held":
+      return { exchange: again(outcome.reason, outcome.message) };
     case "unsendable":
       return { exchange: again("Unsendable", outcome.problem) };
     case "changed":
@@ -156,6 +160,9 @@ const ASK_FOR_HELLO: ReadonlySet<Refusal> = new Set(["WrongSession", "Stale"]);
 /** Fixed texts: the node's own have numbers in them, and each new number would be a status write. */
 const REFUSED: Readonly<Record<Refusal, string>> = {
   Malformed: "The node cannot read what this controller sends.",
+  Untrusted:
+    "The node does not trust the keys of this controller: it was enrolled with another cluster, or has missed a " +
+    "change of the keys.",
   UnsupportedVersion: "The node does not speak this controller's version of the protocol.",
   WrongNode: "The node says that it has another name.",
   WrongNamespace: "The node says that it belongs to another namespace.",
@@ -164,6 +171,9 @@ const REFUSED: Readonly<Record<Refusal, string>> = {
   Stale: "It took too long to the node, or its idea of the time is off; it is sent again.",
   NotReady: "The node is starting or stopping.",
   JournalUnavailable: "The node's journal does not commit: it runs nothing.",
+  PolicyUnavailable:
+    "The policy file of the node cannot be used, and the node does nothing before its owner has mended it: the node's " +
+    "log says what is wrong.",
   Busy: "The node's journal holds all that it may until results have their receipts.",
 };
 

@@ -1,8 +1,8 @@
 import { objectKey } from "../../api/meta.ts";
 import type { EdgeCommand } from "../../api/v1alpha1/edgecommand.ts";
 import { ackMessage } from "../../protocol/ack.ts";
-import type { Bus, RequestOutcome } from "../../protocol/bus.ts";
-import { decodeMessage, encodeMessage, MalformedMessageError } from "../../protocol/envelope.ts";
+import type { Bus } from "../../protocol/bus.ts";
+import { decodeReply, encodeMessage, MalformedMessageError } from "../../protocol/envelope.ts";
 import type { Hello } from "../../protocol/hello.ts";
 import { withdrawalSubject } from "../../protocol/subjects.ts";
 import { withdrawalMessage } from "../../protocol/withdrawal.ts";
@@ -10,7 +10,9 @@ import { backoffMs } from "../../runtime/backoff.ts";
 import type { Clock } from "../../runtime/clock.ts";
 import type { Logger } from "../../runtime/logger.ts";
 import type { Random } from "../../runtime/random.ts";
+import type { NodeSecurity } from "../node-security.ts";
 import type { ResourceStore } from "../ports.ts";
+import type { Rejections } from "../rejections.ts";
 import { NO_STEPS, type Steps } from "../steps.ts";
 import { AbsentRuns } from "./absent-runs.ts";
 import { OFFER_AGAIN } from "./answer.ts";
@@ -26,6 +28,8 @@ export interface DeletionsOptions {
   readonly commands: ResourceStore<EdgeCommand>;
   readonly nodes: Nodes;
   readonly bus: Bus;
+  readonly security: NodeSecurity;
+  readonly rejections: Pick<Rejections, "refuse">;
   readonly clock: Clock;
   readonly random: Random;
   readonly logger: Logger;
@@ -137,14 +141,31 @@ export class Deletions {
   }
 
   async #send(deletion: ResourceOnNode, sessionID: string): Promise<Answer> {
-    const { bus, clock, clusterID, steps = NO_STEPS } = this.#options;
+    const { bus, clock, clusterID, security, steps = NO_STEPS } = this.#options;
     const to = { clusterID: clusterID(), sessionID, now: clock.now() };
-    const data = encodeMessage(withdrawalMessage, deletionFor(deletion, to));
-    const options = { timeoutMs: ACK_TIMEOUT_MS };
+    const data = encodeMessage(withdrawalMessage, deletionFor(deletion, to), security.signers);
+    const subject = withdrawalSubject(deletion.nodeName);
     steps.reached("withdrawal.sending");
-    const outcome = await bus.request(withdrawalSubject(deletion.nodeName), data, options);
+    const outcome = await bus.request(subject, data, { timeoutMs: ACK_TIMEOUT_MS });
     steps.reached("withdrawal.answered");
-    return answerOf(outcome);
+    if (outcome.kind === "noResponders") return "nobody";
+    if (outcome.kind !== "reply") return "silence";
+    return this.#read(outcome.data, { node: deletion.nodeName, subject, request: data });
+  }
+
+  #read(
+    reply: Uint8Array,
+    { node, subject, request }: { node: string; subject: string; request: Uint8Array },
+  ): Answer {
+    const { security, rejections } = this.#options;
+    try {
+      const ack = decodeReply(ackMessage, reply, { request, trust: security.trustOf(node) });
+      return ack.answer === "refused" ? "refused" : "done";
+    } catch (thrown) {
+      if (!(thrown instanceof MalformedMessageError)) throw thrown;
+      rejections.refuse({ node, subject, error: thrown });
+      return "silence";
+    }
   }
 
   #follow(pending: Pending, answer: Answer): boolean {
@@ -169,17 +190,6 @@ export class Deletions {
 
 /** What came of one withdrawal. Refused says nothing of the run, as silence does. */
 type Answer = "done" | "refused" | "silence" | "nobody";
-
-function answerOf(outcome: RequestOutcome): Answer {
-  if (outcome.kind === "noResponders") return "nobody";
-  if (outcome.kind !== "reply") return "silence";
-  try {
-    return decodeMessage(ackMessage, outcome.data).answer === "refused" ? "refused" : "done";
-  } catch (thrown) {
-    if (thrown instanceof MalformedMessageError) return "silence";
-    throw thrown;
-  }
-}
 
 function nodeKeyOf({ namespace, nodeName }: ResourceOnNode): string {
   return objectKey({ namespace, name: nodeName });

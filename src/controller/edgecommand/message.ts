@@ -42,12 +42,19 @@ export function commandFor(command: EdgeCommand, to: Addressing): Command {
     work: {
       method: spec.method,
       args: spec.args,
-      env: spec.env,
+      env: plainVariables(spec),
       stdin: spec.stdin,
       workingDir: spec.workingDir,
+      ...(spec.runAs === undefined ? {} : { runAs: spec.runAs }),
     },
     terms: termsFor(command, to),
   };
+}
+
+/** Those whose values are in the resource; the others are sealed. */
+function plainVariables({ env }: EdgeCommand["spec"]): Command["work"]["env"] {
+  const plain = env.filter(({ valueFrom }) => valueFrom === undefined);
+  return plain.map(({ name, value }) => ({ name, value }));
 }
 
 /** Never to start it, and to end it if it runs. */

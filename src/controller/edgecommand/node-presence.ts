@@ -3,7 +3,7 @@ import type { NodeView } from "./observe.ts";
 /** Nobody is there who could be sent anything, and that may last. */
 export function isGone(
   node: NodeView,
-): node is Extract<NodeView, { kind: "notFound" | "conflict" | "away" }> {
+): node is Extract<NodeView, { kind: "notFound" | "barred" | "away" }> {
   return node.kind !== "present" && node.kind !== "arriving";
 }
 

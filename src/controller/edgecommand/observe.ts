@@ -5,18 +5,24 @@ import type { RunReport } from "../../protocol/run.ts";
 /** What the controller knows of the node that a command names. */
 export type NodeView =
   | { readonly kind: "notFound" }
-  | { readonly kind: "conflict"; readonly message: string }
+  /** Nothing is sent to it, whether it is there or not, until somebody acts. */
+  | { readonly kind: "barred"; readonly reason: BarredReason; readonly message: string }
   | { readonly kind: "away"; readonly message: string }
   /** It said hello; what it said is not in its EdgeNode yet, so nothing is sent to it yet. */
   | { readonly kind: "arriving" }
   | {
       readonly kind: "present";
       readonly sessionID: string;
+      /** What secrets for it are sealed to; absent until its agent has told. */
+      readonly sealingKey?: string;
       /** When its ledger was first heard of; absent for the first that it ever had. */
       readonly ledgerSince?: string;
       /** The same of a ledger that is the first, as far as its EdgeNode can tell. */
       readonly firstLedgerSince?: string;
     };
+
+/** Another EdgeNode has its name; two agents speak as it; somebody has set spec.disabled. */
+export type BarredReason = "NameConflict" | "IdentityConflict" | "Disabled";
 
 /** Who has the node's row. */
 export type NodeRow = NonNullable<RunStatus["nodeRow"]>;

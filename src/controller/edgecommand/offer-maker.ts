@@ -77,7 +77,7 @@ export class OfferMaker {
 
   #send(observed: Observed, offer: Offer): Promise<OfferOutcome> {
     const { clusterID, clock } = this.#options;
-    const { message, run, sessionID, ledgerSince, takesOver, readLive } = offer;
+    const { message, run, sessionID, ledgerSince, takesOver, readLive, sealingKey } = offer;
     const now = clock.now();
     const to: Addressing = { clusterID: clusterID(), sessionID, ledgerSince, run, takesOver, now };
     return makeOffer(
@@ -86,6 +86,7 @@ export class OfferMaker {
         message,
         command: observed.command,
         to,
+        sealingKey,
         readLive,
         isRepeated: observed.exchange.tries > 0,
       },
@@ -97,7 +98,12 @@ export class OfferMaker {
     const { metadata, spec } = command;
     const key = objectKey(metadata);
     if (after.finished !== undefined) {
-      const pending = { report: after.finished, node: spec.nodeName, giveReceipt: undefined };
+      const pending = {
+        report: after.finished,
+        node: spec.nodeName,
+        nodeNamespace: metadata.namespace,
+        giveReceipt: undefined,
+      };
       // No room for it: the node is asked again, not at once.
       if (!reports.put(key, pending)) {
         exchanges.update(key, metadata, { dueAt: clock.monotonic() + NO_ROOM_DELAY_MS });

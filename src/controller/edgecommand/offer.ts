@@ -2,28 +2,30 @@ import type { EdgeCommand } from "../../api/v1alpha1/edgecommand.ts";
 import { ackMessage, type Ack } from "../../protocol/ack.ts";
 import type { Bus } from "../../protocol/bus.ts";
 import { commandMessage } from "../../protocol/command.ts";
-import { decodeMessage, encodeMessage, MalformedMessageError } from "../../protocol/envelope.ts";
+import { decodeReply, encodeMessage, MalformedMessageError } from "../../protocol/envelope.ts";
 import { commandSubject, withdrawalSubject } from "../../protocol/subjects.ts";
 import { withdrawalMessage } from "../../protocol/withdrawal.ts";
 import type { Clock } from "../../runtime/clock.ts";
-import type { Semaphore } from "../../runtime/semaphore.ts";
 import { errorMessage } from "../../runtime/errors.ts";
+import type { NodeSecurity } from "../node-security.ts";
 import type { CommandRecorder, ResourceStore } from "../ports.ts";
+import type { Rejections } from "../rejections.ts";
 import type { OfferOutcome } from "./answer.ts";
 import { NO_STEPS, type Steps } from "../steps.ts";
 import { commandFor, withdrawalFor, type Addressing } from "./message.ts";
 import type { MessageKind } from "./observe.ts";
+import { gatherInputs, type GatheredInputs, type SealingDeps } from "./sealing.ts";
 
 /** How long a node may take to journal a command and say so. */
 export const ACK_TIMEOUT_MS = 5_000;
 
-export interface OfferDeps {
+export interface OfferDeps extends SealingDeps {
   readonly commands: ResourceStore<EdgeCommand>;
   readonly bus: Bus;
+  readonly security: NodeSecurity;
+  readonly rejections: Pick<Rejections, "refuse">;
   readonly clock: Clock;
   readonly mayAct: () => boolean;
-  /** Bounds the live reads: after an outage every open command wants one. */
-  readonly liveReads: Semaphore;
   readonly recorder?: CommandRecorder | undefined;
   readonly steps?: Steps | undefined;
 }
@@ -32,6 +34,8 @@ export interface Sending {
   readonly message: MessageKind;
   readonly command: EdgeCommand;
   readonly to: Addressing;
+  /** Of the node, if it has told one. */
+  readonly sealingKey: string | undefined;
   readonly readLive: boolean;
   /** It has been sent before. */
   readonly isRepeated: boolean;
@@ -53,8 +57,10 @@ async function send(deps: OfferDeps, sending: Sending): Promise<OfferOutcome> {
     );
     if (obstacle !== undefined) return obstacle;
   }
+  const inputs = await inputsFor(deps, sending);
+  if (inputs.kind === "held" || inputs.kind === "unread") return inputs;
   if (!deps.mayAct()) return { kind: "changed" };
-  const { subject, data } = encoded(sending);
+  const { subject, data } = encoded(sending, inputs, deps.security);
   const { steps = NO_STEPS } = deps;
   const step = sending.message === "command" ? "offer" : "withdrawal";
   if (sending.isRepeated) deps.recorder?.resent();
@@ -64,20 +70,38 @@ async function send(deps: OfferDeps, sending: Sending): Promise<OfferOutcome> {
   steps.reached(`${step}.answered`);
   if (outcome.kind !== "reply") return { kind: outcome.kind };
   deps.recorder?.acknowledged(deps.clock.monotonic() - sentAt);
-  return readAck(outcome.data, sending);
+  return readAck(outcome.data, { subject, data }, deps, sending);
 }
 
-function encoded({ message, command, to }: Sending): { subject: string; data: Uint8Array } {
+interface Request {
+  readonly subject: string;
+  readonly data: Uint8Array;
+}
+
+/** A withdrawal starts nothing, and is given nothing. */
+async function inputsFor(
+  deps: OfferDeps,
+  { message, command, sealingKey }: Sending,
+): Promise<GatheredInputs> {
+  return message === "command" ? gatherInputs(deps, command, sealingKey) : { kind: "none" };
+}
+
+function encoded(
+  { message, command, to }: Sending,
+  inputs: Extract<GatheredInputs, { kind: "none" | "gathered" }>,
+  { signers }: NodeSecurity,
+): Request {
   const { nodeName, method } = command.spec;
-  return message === "command"
-    ? {
-        subject: commandSubject(nodeName, method),
-        data: encodeMessage(commandMessage, commandFor(command, to)),
-      }
-    : {
-        subject: withdrawalSubject(nodeName),
-        data: encodeMessage(withdrawalMessage, withdrawalFor(command, to)),
-      };
+  if (message === "withdrawal") {
+    const data = encodeMessage(withdrawalMessage, withdrawalFor(command, to), signers);
+    return { subject: withdrawalSubject(nodeName), data };
+  }
+  const plain = commandFor(command, to);
+  const whole = inputs.kind === "none" ? plain : { ...plain, sealed: inputs.sealedFor(plain) };
+  return {
+    subject: commandSubject(nodeName, method),
+    data: encodeMessage(commandMessage, whole, signers),
+  };
 }
 
 /** A re-send is preceded by a quorum read: what was deleted or edited meanwhile is not sent. */
@@ -95,15 +119,21 @@ async function obstacleToSending(
   }
 }
 
-function readAck(data: Uint8Array, sending: Sending): OfferOutcome {
+function readAck(
+  reply: Uint8Array,
+  { subject, data: request }: Request,
+  { security, rejections }: OfferDeps,
+  sending: Sending,
+): OfferOutcome {
+  const node = sending.command.spec.nodeName;
   try {
-    const ack = decodeMessage(ackMessage, data);
+    const ack = decodeReply(ackMessage, reply, { request, trust: security.trustOf(node) });
     const problem = problemOf(ack, sending);
     return problem === undefined ? { kind: "answered", ack } : { kind: "malformed", problem };
   } catch (thrown) {
-    if (thrown instanceof MalformedMessageError)
-      return { kind: "malformed", problem: thrown.message };
-    throw thrown;
+    if (!(thrown instanceof MalformedMessageError)) throw thrown;
+    rejections.refuse({ node, subject, error: thrown });
+    return { kind: "malformed", problem: thrown.message };
   }
 }
 

@@ -16,6 +16,8 @@ export interface Offer {
   readonly run: RunStatus;
   readonly sessionID: string;
   readonly ledgerSince: string | undefined;
+  /** What secrets for the node are sealed to. */
+  readonly sealingKey: string | undefined;
   readonly takesOver: string | undefined;
   /** It may have been sent before: the resource is read from the API server first. */
   readonly readLive: boolean;
@@ -99,6 +101,7 @@ export function offerOf(
     run,
     sessionID: node.sessionID,
     ledgerSince: ledgerSinceFor(run, node),
+    sealingKey: node.sealingKey,
     takesOver: exchange.takesOver ?? run.nodeRow?.uid,
     readLive: exchange.tries > 0 || !isUnwritten || !isFresh(observed),
   };

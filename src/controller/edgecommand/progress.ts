@@ -62,8 +62,8 @@ function waiting({ command, node }: Observed): Progress | undefined {
         reason: "NodeNotFound",
         message: `There is no EdgeNode "${command.spec.nodeName}" in namespace "${namespace}". ${isDone} as soon as that node registers.`,
       };
-    case "conflict":
-      return { phase, reason: "NodeNameConflict", message: node.message };
+    case "barred":
+      return { phase, reason: `Node${node.reason}`, message: node.message };
     case "away":
       return {
         phase,

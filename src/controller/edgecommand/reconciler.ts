@@ -170,9 +170,10 @@ export class EdgeCommandReconciler {
 }
 
 function ownership(
-  { report, node }: PendingReport,
+  { report, node, nodeNamespace }: PendingReport,
   { metadata, spec }: EdgeCommand,
 ): "mine" | "foreign" | "forged" {
   if (report.uid !== metadata.uid) return "foreign";
-  return node === spec.nodeName ? "mine" : "forged";
+  const isOfItsNode = node === spec.nodeName && nodeNamespace === metadata.namespace;
+  return isOfItsNode ? "mine" : "forged";
 }

@@ -6,27 +6,32 @@ export interface PendingReport {
   readonly report: RunReport;
   /** The node that said so: the subject's, or the one that was asked. */
   readonly node: string;
+  /** Of the EdgeNode that has that name: it speaks for commands there, whatever the report says. */
+  readonly nodeNamespace: string;
   readonly giveReceipt: ((receipt: Receipt) => void) | undefined;
 }
 
 /** More than this is not held: what is dropped, the node sends again. */
 const LIMIT = 10_000;
 
-/** Reports that wait for their place in etcd, by the key of the resource. */
+/** What one node may have here, so that it leaves room for the others. */
+const LIMIT_OF_NODE = 1_000;
+
+/** Reports that wait for their place in etcd, by the key of the resource, then by who said it of which run. */
 export class PendingReports {
   readonly #byKey = new Map<string, Map<string, PendingReport>>();
+  readonly #sizeOfNode = new Map<string, number>();
   #size = 0;
 
   /** A later copy of the same report replaces the earlier; false if there is no room for it. */
   put(key: string, pending: PendingReport): boolean {
     const reports = this.#byKey.get(key) ?? new Map<string, PendingReport>();
-    const { runID } = pending.report;
-    const earlier = reports.get(runID);
-    if (earlier === undefined && this.#size >= LIMIT) return false;
-    if (earlier === undefined) this.#size += 1;
-    reports.set(runID, {
+    const earlier = reports.get(identityOf(pending));
+    if (earlier === undefined && !this.#takeRoomFor(pending.node)) return false;
+    reports.set(identityOf(pending), {
       report: pending.report,
       node: pending.node,
+      nodeNamespace: pending.nodeNamespace,
       giveReceipt: pending.giveReceipt ?? earlier?.giveReceipt,
     });
     this.#byKey.set(key, reports);
@@ -47,10 +52,30 @@ export class PendingReports {
     const reports = this.#byKey.get(key);
     if (reports === undefined) return;
     for (const each of settled) {
-      if (reports.get(each.report.runID) !== each) continue;
-      reports.delete(each.report.runID);
-      this.#size -= 1;
+      if (reports.get(identityOf(each)) !== each) continue;
+      reports.delete(identityOf(each));
+      this.#giveRoomOf(each.node);
     }
     if (reports.size === 0) this.#byKey.delete(key);
   }
+
+  #takeRoomFor(node: string): boolean {
+    const own = this.#sizeOfNode.get(node) ?? 0;
+    if (this.#size >= LIMIT || own >= LIMIT_OF_NODE) return false;
+    this.#size += 1;
+    this.#sizeOfNode.set(node, own + 1);
+    return true;
+  }
+
+  #giveRoomOf(node: string): void {
+    const rest = (this.#sizeOfNode.get(node) ?? 0) - 1;
+    this.#size -= 1;
+    if (rest > 0) this.#sizeOfNode.set(node, rest);
+    else this.#sizeOfNode.delete(node);
+  }
+}
+
+/** Nobody takes the place of what another node has said. */
+function identityOf({ node, report }: PendingReport): string {
+  return `${node} ${report.runID}`;
 }

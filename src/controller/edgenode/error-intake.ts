@@ -3,8 +3,10 @@ import type { Bus, BusMessage } from "../../protocol/bus.ts";
 import { decodeMessage, MalformedMessageError } from "../../protocol/envelope.ts";
 import { errorEventMessage, type ErrorEvent } from "../../protocol/error-event.ts";
 import { safeText } from "../../protocol/output.ts";
+import { MAX_ENVELOPE_AGE_MS } from "../../protocol/command.ts";
 import type { Clock } from "../../runtime/clock.ts";
 import { subscribeToEvents } from "../node-events.ts";
+import type { NodeSecurity } from "../node-security.ts";
 import type { EventRecorder, NodeStore } from "../ports.ts";
 import type { Rejections } from "../rejections.ts";
 import type { NodeRegistry } from "./registry.ts";
@@ -13,6 +15,7 @@ export interface ErrorIntakeOptions {
   readonly nodes: NodeStore;
   readonly registry: NodeRegistry;
   readonly rejections: Rejections;
+  readonly security: NodeSecurity;
   readonly events: EventRecorder;
   readonly clock: Clock;
   /** The node's condition Degraded is due. */
@@ -28,17 +31,25 @@ export function subscribeToErrors(bus: Bus, options: ErrorIntakeOptions): () => 
 
 function take(name: string, message: BusMessage, options: ErrorIntakeOptions): void {
   try {
-    tell(name, decodeMessage(errorEventMessage, message.data), options);
+    tell(
+      name,
+      decodeMessage(errorEventMessage, message.data, options.security.trustOf(name)),
+      options,
+    );
   } catch (thrown) {
     if (!(thrown instanceof MalformedMessageError)) throw thrown;
-    options.rejections.note(message.subject, thrown.message);
+    options.rejections.refuse({ node: name, subject: message.subject, error: thrown });
   }
 }
 
-/** Only of a node that is known and has said hello from that namespace. */
+/** Only of a node that is known and has said hello from that namespace; an old one is no news. */
 function tell(name: string, error: ErrorEvent, options: ErrorIntakeOptions): void {
   const { nodes, registry, events, clock, requeue } = options;
-  const { namespace, severity } = error;
+  const { namespace, severity, signedAt } = error;
+  if (error.node !== name)
+    throw new MalformedMessageError("payload.node: not the node of the subject");
+  if (signedAt !== undefined && Math.abs(clock.now() - Date.parse(signedAt)) > MAX_ENVELOPE_AGE_MS)
+    return;
   const key = objectKey({ namespace, name });
   const node = nodes.get(key);
   if (node === undefined || registry.get(name)?.namespace !== namespace) return;

@@ -5,6 +5,7 @@ import { timestampOf, type Clock } from "../../runtime/clock.ts";
 import type { Logger } from "../../runtime/logger.ts";
 import type { EventRecorder, ResourceStore, StoreErrors } from "../ports.ts";
 import type { NodeDirectory } from "./directory.ts";
+import { identityOf } from "./identity-status.ts";
 import type { NodeRegistry } from "./registry.ts";
 import { nodeStatusOf } from "./status.ts";
 
@@ -13,6 +14,9 @@ export interface EdgeNodeReconcilerOptions {
   readonly errors: StoreErrors;
   readonly directory: NodeDirectory;
   readonly registry: NodeRegistry;
+  readonly isInsecure: () => boolean;
+  /** Whether nothing that was issued for a key is of any use to anybody. */
+  readonly isVoid: (publicKey: string) => boolean;
   readonly clock: Clock;
   readonly events: EventRecorder;
   readonly logger: Logger;
@@ -71,14 +75,21 @@ export class EdgeNodeReconciler {
   }
 
   #statusOf(key: string, node: EdgeNode): EdgeNodeStatus {
-    const { directory, registry, clock } = this.#options;
+    const { directory, registry, isInsecure, isVoid, clock } = this.#options;
     const { name, namespace } = node.metadata;
     const monotonic = clock.monotonic();
     const heard = registry.get(name);
     const entry = heard?.namespace === namespace ? heard : undefined;
     const error = entry && registry.recentError(name, monotonic)?.text;
     const view = directory.view(key, monotonic);
-    const known = { view, entry, error, rollback: directory.rollback(node) };
+    const known = {
+      view,
+      entry,
+      error,
+      rollback: directory.rollback(node),
+      isInsecure: isInsecure(),
+      identity: identityOf(node, entry, isVoid),
+    };
     return nodeStatusOf(node, known, timestampOf(clock.now()));
   }
 

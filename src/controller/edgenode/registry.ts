@@ -1,6 +1,7 @@
 import type { EdgeNodeStatus } from "../../api/v1alpha1/edgenode.ts";
 import type { Hello } from "../../protocol/hello.ts";
 import { rollbackOf, withCounter, type LedgerCounters } from "./ledgers.ts";
+import { NO_SESSIONS, withHello, type HelloVerdict, type Sessions } from "./sessions.ts";
 
 /** What is known of a node's agent from its hellos, in this process. */
 export interface NodeEntry {
@@ -9,6 +10,8 @@ export interface NodeEntry {
   readonly ledgerID: string;
   /** Absent if taken over from the EdgeNode's status when the controller started. */
   readonly hello?: Hello;
+  /** The key of who said it; absent where nothing is signed. */
+  readonly publicKey?: string | undefined;
   readonly counters: LedgerCounters;
   /** When it last said a hello that could be accepted, on the monotonic clock; -Infinity: never. */
   readonly lastSeen: number;
@@ -33,6 +36,7 @@ const DEGRADED_FOR_MS = 600_000;
  */
 export class NodeRegistry {
   readonly #entries = new Map<string, NodeEntry>();
+  readonly #sessions = new Map<string, Sessions>();
   /** When EdgeNodes were deleted whose nodes had been heard. */
   readonly #forgottenAt = new Map<string, number>();
   readonly #gracePeriodMs: number;
@@ -48,8 +52,28 @@ export class NodeRegistry {
     return this.#entries.get(node);
   }
 
-  /** `status` is what its EdgeNode has. */
-  heard(node: string, hello: Hello, now: number, status?: EdgeNodeStatus): void {
+  /** Whether something follows from a hello: to be asked once for each, and `heard` to be told if so. */
+  judge(node: string, hello: Hello & { readonly signedAt: string }, now: number): HelloVerdict {
+    const signedAt = Date.parse(hello.signedAt);
+    const moment = { now, gracePeriodMs: this.#gracePeriodMs };
+    const before = this.#sessions.get(node) ?? NO_SESSIONS;
+    const { sessions, verdict } = withHello(before, { ...hello, signedAt }, moment);
+    this.#sessions.set(node, sessions);
+    return verdict;
+  }
+
+  /** Whether two agents speak as this node. */
+  isInConflict(node: string): boolean {
+    return this.#sessions.get(node)?.isConflict === true;
+  }
+
+  /** `status` is what its EdgeNode has, `publicKey` the key that it names. */
+  heard(
+    node: string,
+    hello: Hello,
+    now: number,
+    { status, publicKey }: { status?: EdgeNodeStatus; publicKey?: string | undefined } = {},
+  ): void {
     const { namespace, sessionID, ledgerID } = hello;
     const before = this.#entries.get(node);
     const { error, unreachableAt } = before?.sessionID === sessionID ? before : {};
@@ -60,6 +84,7 @@ export class NodeRegistry {
       sessionID,
       ledgerID,
       hello,
+      publicKey,
       counters,
       lastSeen: isRolledBack ? (before?.lastSeen ?? -Infinity) : now,
       ...(error === undefined ? {} : { error }),
@@ -82,6 +107,7 @@ export class NodeRegistry {
 
   /** Its EdgeNode is gone, which is no silence of the node's: that counts from here. */
   forget(node: string, now: number): void {
+    this.#sessions.delete(node);
     if (!this.#entries.delete(node)) return;
     for (const [other, at] of this.#forgottenAt) {
       if (now - at >= this.#gracePeriodMs) this.#forgottenAt.delete(other);

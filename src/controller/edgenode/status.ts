@@ -13,14 +13,20 @@ export interface NodeKnowledge {
   readonly error: string | undefined;
   /** Its ledger has forgotten runs. */
   readonly rollback: Rollback | undefined;
+  /** Nothing is signed. */
+  readonly isInsecure: boolean;
+  /** What is written of who it is. */
+  readonly identity: EdgeNodeStatus["identity"];
 }
 
 /** The whole status of an EdgeNode. Equal inputs make equal statuses, so that heartbeats write nothing. */
 export function nodeStatusOf(node: EdgeNode, known: NodeKnowledge, now: string): EdgeNodeStatus {
-  const { status, metadata } = node;
+  const { metadata } = node;
+  const { identity: _, ...status } = node.status;
   const claims = [
     ...(rolledBack(status, known) ?? claimsOf(known.view)),
     ...degradedBy(known.error),
+    ...(known.isInsecure ? [INSECURE] : []),
   ];
   const conditions = setConditions(status.conditions ?? [], claims, {
     observedGeneration: metadata.generation,
@@ -31,6 +37,7 @@ export function nodeStatusOf(node: EdgeNode, known: NodeKnowledge, now: string):
     ...status,
     observedGeneration: metadata.generation,
     ...told(status, known, now),
+    ...(known.identity === undefined ? {} : { identity: known.identity }),
     ...(ready === undefined ? {} : { lastTransitionTime: ready.lastTransitionTime }),
     conditions,
   };
@@ -42,7 +49,7 @@ function told(
   now: string,
 ): Partial<EdgeNodeStatus> {
   const hello = entry?.hello;
-  if (entry === undefined || hello === undefined || view.kind === "conflict") return {};
+  if (entry === undefined || hello === undefined || view.kind === "barred") return {};
   if (rollback !== undefined) {
     // The next controller has to know what this one has heard.
     return status.ledgerID === entry.ledgerID ? { ledgerCounter: rollback.had } : {};
@@ -74,7 +81,7 @@ function rolledBack(
   { conditions = [] }: EdgeNodeStatus,
   { view, entry, rollback }: NodeKnowledge,
 ): ConditionClaim[] | undefined {
-  if (view.kind === "conflict") return undefined;
+  if (view.kind === "barred") return undefined;
   const before = conditions.find(
     ({ type, reason }) => type === "Stalled" && reason === ROLLED_BACK,
   );
@@ -92,6 +99,19 @@ function stalled(reason: string, message: string): ConditionClaim[] {
   ];
 }
 
+const INSECURE: ConditionClaim = {
+  type: "Insecure",
+  status: "True",
+  reason: "NothingSigned",
+  message: "The controller runs with --insecure: whoever is on the broker can command this node.",
+};
+
+/** What somebody has asked for is no trouble. */
+function barred({ reason, message }: Extract<NodeView, { kind: "barred" }>): ConditionClaim[] {
+  if (reason !== "Disabled") return stalled(reason, message);
+  return [{ type: "Ready", status: "False", reason, message }];
+}
+
 function claimsOf(view: NodeView): ConditionClaim[] {
   switch (view.kind) {
     case "present":
@@ -99,8 +119,8 @@ function claimsOf(view: NodeView): ConditionClaim[] {
       return [
         { type: "Ready", status: "True", reason: "Heartbeat", message: "The node says hello." },
       ];
-    case "conflict":
-      return stalled("NameConflict", view.message);
+    case "barred":
+      return barred(view);
     case "away":
       return [{ type: "Ready", status: "False", reason: "NodeAway", message: view.message }];
     case "notFound":

@@ -69,9 +69,9 @@ export const AGENT_BUGS: readonly Bug[] = [
   {
     name: "the time-out counts anew for the agent that takes a run up",
     file: "src/agent/run-executor.ts",
-    sound: "reattachProcess(processOf(run), owner, this.#processes());",
+    sound: "reattachProcess({ ...processOf(run), redaction }, owner, this.#processes());",
     broken: `reattachProcess(
-          { ...processOf(run), deadline: clock.monotonic() + run.terms.timeoutMs },
+          { ...processOf(run), redaction, deadline: clock.monotonic() + run.terms.timeoutMs },
           owner,
           this.#processes(),
         );`,

@@ -1,32 +1,26 @@
 import { spawn, type ChildProcess } from "node:child_process";
 import { once } from "node:events";
+import { writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
+import { OWN_POLICY_TEXT } from "../../support/standings.ts";
 
 const MAIN = fileURLToPath(new URL("../../../src/cli/main.ts", import.meta.url));
 
-export interface AgentProcessOptions {
-  readonly node: string;
-  readonly natsUrl: string;
-  readonly dataDir: string;
-}
-
-/** `steward agent` in a process of its own, which can be killed like any. */
-export class AgentProcess implements AsyncDisposable {
+/** A `steward` in a process of its own, which can be killed like any. */
+export class StewardProcess implements AsyncDisposable {
   readonly #child: ChildProcess;
-  readonly #exited: Promise<unknown[]>;
-  /** What it logged. */
-  log = "";
+  readonly #closed: Promise<unknown[]>;
+  stdout = "";
+  stderr = "";
 
-  constructor({ node, natsUrl, dataDir }: AgentProcessOptions) {
-    const args = [MAIN, "agent", "--node", node, "--nats-url", natsUrl, "--data-dir", dataDir];
-    this.#child = spawn(process.execPath, [...args, "--hello-interval=1s"], {
+  constructor(args: readonly string[]) {
+    this.#child = spawn(process.execPath, [MAIN, ...args], {
       stdio: ["ignore", "pipe", "pipe"],
       env: { PATH: process.env["PATH"] },
     });
-    for (const stream of [this.#child.stdout, this.#child.stderr]) {
-      stream?.on("data", (chunk: Buffer) => (this.log += chunk.toString()));
-    }
-    this.#exited = once(this.#child, "exit");
+    this.#child.stdout?.on("data", (chunk: Buffer) => (this.stdout += chunk.toString()));
+    this.#child.stderr?.on("data", (chunk: Buffer) => (this.stderr += chunk.toString()));
+    this.#closed = once(this.#child, "close");
   }
 
   /** Ends it by a signal. Resolves to its exit status; null if it had none. */
@@ -36,11 +30,21 @@ export class AgentProcess implements AsyncDisposable {
   }
 
   async exit(): Promise<unknown> {
-    const [code] = await this.#exited;
+    const [code] = await this.#closed;
     return code;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     if (this.#child.exitCode === null && this.#child.signalCode === null) await this.end("SIGKILL");
+  }
+}
+
+/** `steward agent` with the identity that is in its data directory; its policy is that of who runs the tests. */
+export class AgentProcess extends StewardProcess {
+  constructor(dataDir: string, options: readonly string[] = []) {
+    const policy = `${dataDir}-policy.yaml`;
+    writeFileSync(policy, OWN_POLICY_TEXT, { mode: 0o600 });
+    const where = ["--data-dir", dataDir, "--policy", policy];
+    super(["agent", ...where, "--hello-interval=1s", ...options]);
   }
 }

@@ -1,9 +1,17 @@
 import { spawn, type ChildProcess } from "node:child_process";
 import { randomUUID } from "node:crypto";
 import { once } from "node:events";
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
+import { tmpdir, userInfo } from "node:os";
+import { basename, join } from "node:path";
 import { environmentOf } from "../../../src/agent/base-environment.ts";
 import { makeCgroup, ownCgroup, removeCgroup } from "../../../src/agent/cgroup.ts";
 import { EndRequest } from "../../../src/agent/end-request.ts";
@@ -14,14 +22,26 @@ import {
   type ProcessRunnerOptions,
   type ProcessSpec,
 } from "../../../src/agent/process-runner.ts";
+import type { Standing } from "../../../src/agent/privileges.ts";
 import type { RunEnd } from "../../../src/agent/run-end.ts";
 import { killRuns } from "../../../src/agent/run-processes.ts";
 import { RunSpool } from "../../../src/agent/run-spool.ts";
 import { systemClock } from "../../../src/runtime/clock.ts";
+import { OWN_STANDING } from "../../support/standings.ts";
 import { eventually } from "./world.ts";
 
-/** The shells that may be /bin/sh on a node, as far as this machine has them. */
-export const SHELLS = ["/bin/dash", "/bin/bash", "/bin/busybox"].filter((path) => existsSync(path));
+/** The shells that may be /bin/sh on a node, as far as this machine has them, by that name. */
+export const SHELLS = ["/bin/dash", "/bin/bash", "/bin/busybox"]
+  .filter((path) => existsSync(path))
+  .map(asSh);
+
+function asSh(shell: string): string {
+  const folder = join(tmpdir(), `steward-shells-${userInfo().username}`, basename(shell));
+  mkdirSync(folder, { recursive: true, mode: 0o755 });
+  const path = join(folder, "sh");
+  if (!existsSync(path)) symlinkSync(shell, path);
+  return path;
+}
 
 /** Whether attempts can have a cgroup here. */
 export const HAS_CGROUPS = canMakeCgroups();
@@ -37,6 +57,8 @@ function canMakeCgroups(): boolean {
 
 export interface Task {
   readonly runID?: string;
+  /** As whom; as who runs the tests unless told. */
+  readonly standing?: Standing;
   readonly argv: readonly [string, ...string[]];
   readonly env?: Readonly<Record<string, string>>;
   readonly stdin?: string;
@@ -68,12 +90,14 @@ export class AttemptWorld implements AsyncDisposable {
 
   spec(task: Task): ProcessSpec {
     const { runID = randomUUID(), argv, stdin = "", workingDir = "/", timeoutMs = 50_000 } = task;
+    const { standing = OWN_STANDING } = task;
     this.#runIDs.add(runID);
     const run = { runID, node: "ship1", namespace: "default", name: "task" };
-    const env = environmentOf(run, [], { username: "root", homedir: "/" });
+    const env = environmentOf(run, [], standing.account);
     return {
       runID,
       attempt: 1,
+      standing,
       argv,
       env: { ...env, ...task.env },
       work: { method: "exec", args: [], env: [], stdin, workingDir },
@@ -143,7 +167,7 @@ export class AttemptWorld implements AsyncDisposable {
 
   /** Takes an attempt up as the next agent does. */
   reattach(
-    spec: Omit<ProcessSpec, "argv" | "env" | "work">,
+    spec: Omit<ProcessSpec, "standing" | "argv" | "env" | "work">,
     overrides: Partial<ProcessRunnerOptions> = {},
   ): Promise<RunEnd | "neverStarted"> {
     return reattachProcess(spec, owner(), this.options(overrides));

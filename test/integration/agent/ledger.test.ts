@@ -37,7 +37,7 @@ describe("a ledger is refused, with a reason a person can act on, when", () => {
     db.close();
     const agent = await world.startAgent();
     await expect(agent.ended).rejects.toThrow(LedgerTooNewError);
-    await expect(agent.ended).rejects.toThrow(/version 99 .* reads up to 1/);
+    await expect(agent.ended).rejects.toThrow(/version 99 .* reads up to 2/);
   });
 
   test("it is no ledger at all", async () => {

@@ -9,6 +9,7 @@ import type { RunEnd } from "../../../src/agent/run-end.ts";
 import { RunSpool } from "../../../src/agent/run-spool.ts";
 import { systemClock } from "../../../src/runtime/clock.ts";
 import { command, type Offer } from "../../unit/agent/controller-side.ts";
+import { OWN_STANDING } from "../../support/standings.ts";
 import { eventually, type World } from "./world.ts";
 
 export const LONG_AGO = "2026-11-24T06:00:00.000Z";
@@ -60,8 +61,9 @@ export async function leaveProcess(
   const spec = {
     runID,
     attempt: 1,
+    standing: OWN_STANDING,
     argv: ["/bin/sh", "-c", script] as const,
-    env: environmentOf(identity, [], { username: "root", homedir: "/" }),
+    env: environmentOf(identity, [], OWN_STANDING.account),
     work,
     terms,
     deadline: Number.POSITIVE_INFINITY,

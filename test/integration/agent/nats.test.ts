@@ -7,26 +7,17 @@ import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { createAgent } from "../../../src/agent/agent.ts";
 import { gatherFacts } from "../../../src/agent/facts.ts";
 import { Ledger } from "../../../src/agent/ledger.ts";
-import { connectBus, type NatsBus } from "../../../src/nats/connect-bus.ts";
 import { CONTROLLER_INBOX, nodeInbox } from "../../../src/protocol/subjects.ts";
 import { systemClock } from "../../../src/runtime/clock.ts";
-import { startNatsServer } from "../../../dev/controlplane/control-plane.ts";
 import { ControllerSide, revision } from "../../unit/agent/controller-side.ts";
 import { MemoryBroker } from "../../unit/agent/memory-bus.ts";
+import { agentSecurity } from "../../support/agent-security.ts";
 import { RecordingLogger } from "../../support/recording-logger.ts";
+import { SecureBroker } from "../nats/secure-world.ts";
+import { connected } from "../nats/world.ts";
 import { AgentProcess } from "./agent-process.ts";
+import { writeIdentity } from "./secure-agents.ts";
 import { eventually, runOf } from "./world.ts";
-
-function connect(server: string, inbox: string): NatsBus {
-  return connectBus({
-    servers: [server],
-    name: inbox,
-    inbox,
-    clock: systemClock,
-    random: Math.random,
-    logger: new RecordingLogger(),
-  });
-}
 
 let dir: string;
 beforeEach(() => {
@@ -39,13 +30,12 @@ afterEach(() => {
 test("over a real broker, commands are answered, run once, and their results confirmed", async () => {
   const node = "ship1";
   // A broker of its own: on the shared one, the controllers of other tests would answer as well.
-  await using server = await startNatsServer();
-  await using controllerBus = connect(server.url, CONTROLLER_INBOX);
-  await using agentBus = connect(server.url, nodeInbox(node));
+  await using broker = await SecureBroker.start();
+  await using controllerBus = broker.controller();
+  const credentials = await broker.mint(node);
+  await using agentBus = broker.node(node, () => credentials);
   const controller = new ControllerSide(controllerBus);
-  await eventually(() =>
-    expect([controllerBus.connected, agentBus.connected]).toEqual([true, true]),
-  );
+  await connected(controllerBus, agentBus);
   const stop = new AbortController();
   const running = createAgent(
     { node, namespace: "default", dataDir: join(dir, "data"), agentVersion: "1.2.3" },
@@ -56,6 +46,7 @@ test("over a real broker, commands are answered, run once, and their results con
       newID: randomUUID,
       logger: new RecordingLogger(),
       machine: await gatherFacts(),
+      security: agentSecurity(),
     },
   ).run(stop.signal);
   await eventually(() => expect(controller.hellos).toHaveLength(1));
@@ -82,12 +73,13 @@ describe("a ledger that cannot be relied on is told to the controller before the
     const dataDir = join(dir, "data");
     mkdirSync(dataDir);
     writeFileSync(join(dataDir, "ledger.db"), "no ledger ".repeat(1_000));
-    await using server = await startNatsServer();
-    await using bus = connect(server.url, CONTROLLER_INBOX);
+    await using broker = await SecureBroker.start();
+    await using bus = broker.controller();
     const controller = new ControllerSide(bus);
-    await eventually(() => expect(bus.connected).toBe(true));
+    await connected(bus);
+    await writeIdentity(dataDir, broker);
     for (const start of [1, 2]) {
-      await using agent = new AgentProcess({ node: "ship1", natsUrl: server.url, dataDir });
+      await using agent = new AgentProcess(dataDir);
       expect(await agent.exit()).toBe(1);
       await eventually(() => expect(controller.errors).toHaveLength(start));
     }
@@ -106,11 +98,12 @@ describe("a ledger that cannot be relied on is told to the controller before the
     const db = new DatabaseSync(join(dataDir, "ledger.db"));
     db.exec("CREATE TRIGGER full BEFORE INSERT ON runs BEGIN SELECT RAISE(FAIL, 'full'); END");
     db.close();
-    await using server = await startNatsServer();
-    await using bus = connect(server.url, CONTROLLER_INBOX);
+    await using broker = await SecureBroker.start();
+    await using bus = broker.controller();
     const controller = new ControllerSide(bus);
-    await eventually(() => expect(bus.connected).toBe(true));
-    await using agent = new AgentProcess({ node: "ship1", natsUrl: server.url, dataDir });
+    await connected(bus);
+    await writeIdentity(dataDir, broker);
+    await using agent = new AgentProcess(dataDir);
     await eventually(() => expect(controller.hellos).not.toEqual([]));
     expect(await controller.offer()).toMatchObject({ reason: "JournalUnavailable" });
     expect(await agent.exit()).toBe(1);
@@ -142,6 +135,7 @@ describe("a ledger that cannot be relied on is told to the controller before the
         newID: randomUUID,
         logger: new RecordingLogger(),
         machine: await gatherFacts(),
+        security: agentSecurity(),
       },
     ).run(new AbortController().signal);
     const failed = expect(running).rejects.toThrow("is damaged");

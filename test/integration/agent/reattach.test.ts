@@ -11,6 +11,7 @@ import { CANCELLED } from "../../../src/agent/run-end.ts";
 import { signalGroup, signalProcess } from "../../../src/agent/run-processes.ts";
 import type { RunSpool } from "../../../src/agent/run-spool.ts";
 import { startWrapper, type Wrapper } from "../../../src/agent/wrapper.ts";
+import { launchScript } from "../../../src/agent/launch-script.ts";
 import { systemClock } from "../../../src/runtime/clock.ts";
 import { AttemptWorld, HAS_CGROUPS, killed, owner, SHELLS } from "./attempt-world.ts";
 import { eventually, isAlive } from "./world.ts";
@@ -215,7 +216,7 @@ describe("a command that was not started", () => {
     const { spool } = world.options();
     const spec = world.spec({ argv: ["true"] });
     spool.prepare();
-    spool.attempt(spec.runID, 1).create("input");
+    spool.attempt(spec.runID, 1).create({ stdin: "input", launch: "" });
     const silent = owner(() => expect.unreachable());
     expect(await reattachProcess(spec, silent, world.options())).toBe("neverStarted");
   });
@@ -224,7 +225,7 @@ describe("a command that was not started", () => {
     const { spool } = world.options();
     const spec = world.spec({ argv: ["true"] });
     spool.prepare();
-    spool.attempt(spec.runID, 1).create("");
+    spool.attempt(spec.runID, 1).create({ stdin: "", launch: "" });
     writeFileSync(`${world.folderOf(spec)}/pid`, "");
     expect(await world.reattach(spec)).toBe("neverStarted");
   });
@@ -233,7 +234,7 @@ describe("a command that was not started", () => {
     const { spool } = world.options();
     const spec = world.spec({ argv: ["true"] });
     spool.prepare();
-    spool.attempt(spec.runID, 1).create("");
+    spool.attempt(spec.runID, 1).create({ stdin: "", launch: "" });
     writeFileSync(`${world.folderOf(spec)}/pid`, "99999999\n");
     expect(await world.reattach(spec)).toMatchObject({ started: "False" });
   });
@@ -268,10 +269,19 @@ describe.each(SHELLS)("the claim, with %s as the keeper:", (shell) => {
   /** Does what an agent does to start a command, up to the point where it has the wrapper. */
   function begin(spool: RunSpool, spec: ProcessSpec): Promise<Wrapper> {
     const folder = spool.attempt(spec.runID, 1);
-    const files = folder.create("");
+    const files = folder.create({ stdin: "", launch: launchScript(spec.env) });
     const { argv, env } = spec;
     return startWrapper(
-      { shell, script: spool.script, folder, cgroup: undefined, argv, env, workingDir: "/" },
+      {
+        shell,
+        script: spool.script,
+        folder,
+        cgroup: undefined,
+        prefix: [],
+        argv,
+        env,
+        workingDir: "/",
+      },
       files,
     );
   }
@@ -281,12 +291,21 @@ describe.each(SHELLS)("the claim, with %s as the keeper:", (shell) => {
     spool.prepare();
     const spec = world.spec({ argv: ["touch", world.path("ran")] });
     const folder = spool.attempt(spec.runID, 1);
-    const files = folder.create("");
+    const files = folder.create({ stdin: "", launch: launchScript(spec.env) });
     expect(await folder.claim(systemClock, spec.deadline)).toBeUndefined();
     const { argv, env } = spec;
     await over(
       await startWrapper(
-        { shell, script: spool.script, folder, cgroup: undefined, argv, env, workingDir: "/" },
+        {
+          shell,
+          script: spool.script,
+          folder,
+          cgroup: undefined,
+          prefix: [],
+          argv,
+          env,
+          workingDir: "/",
+        },
         files,
       ),
     );
@@ -299,12 +318,21 @@ describe.each(SHELLS)("the claim, with %s as the keeper:", (shell) => {
     spool.prepare();
     const spec = world.spec({ argv: ["touch", world.path("ran")] });
     const folder = new AttemptFolder(world.path("elsewhere"));
-    const files = folder.create("");
+    const files = folder.create({ stdin: "", launch: launchScript(spec.env) });
     rmSync(folder.path, { recursive: true });
     const { argv, env } = spec;
     await over(
       await startWrapper(
-        { shell, script: spool.script, folder, cgroup: undefined, argv, env, workingDir: "/" },
+        {
+          shell,
+          script: spool.script,
+          folder,
+          cgroup: undefined,
+          prefix: [],
+          argv,
+          env,
+          workingDir: "/",
+        },
         files,
       ),
     );
@@ -322,13 +350,14 @@ describe.each(SHELLS)("the claim, with %s as the keeper:", (shell) => {
       script: spool.script,
       folder,
       cgroup: undefined,
+      prefix: [],
       argv,
       env,
       workingDir,
     };
-    const old = folder.create("");
+    const old = folder.create({ stdin: "", launch: launchScript(spec.env) });
     await spool.remove(spec.runID);
-    const files = folder.create("");
+    const files = folder.create({ stdin: "", launch: launchScript(spec.env) });
     await over(await startWrapper(wrapper, old));
     expect(existsSync(world.path("ran"))).toBe(false);
     await over(await startWrapper(wrapper, files));

@@ -2,51 +2,41 @@ import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "no
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
-import { startNatsServer } from "../../../dev/controlplane/control-plane.ts";
-import { connectBus, type NatsBus } from "../../../src/nats/connect-bus.ts";
 import type { Result } from "../../../src/protocol/result.ts";
-import { CONTROLLER_INBOX } from "../../../src/protocol/subjects.ts";
-import { systemClock } from "../../../src/runtime/clock.ts";
-import { RecordingLogger } from "../../support/recording-logger.ts";
 import { ControllerSide, type Offer } from "../../unit/agent/controller-side.ts";
+import { SecureBroker } from "../nats/secure-world.ts";
+import { connected, type TestBus } from "../nats/world.ts";
 import { AgentProcess } from "./agent-process.ts";
+import { writeIdentity } from "./secure-agents.ts";
 import { eventually, isAlive, runOf } from "./world.ts";
 
-const NODE = "ship1";
-
 let dir: string;
-let server: Awaited<ReturnType<typeof startNatsServer>>;
-let bus: NatsBus;
+let broker: SecureBroker;
+let bus: TestBus;
 let controller: ControllerSide;
 let agents: AgentProcess[];
 
 beforeEach(async () => {
   dir = mkdtempSync(join(tmpdir(), "steward-agent-"));
-  server = await startNatsServer();
-  bus = connectBus({
-    servers: [server.url],
-    name: "controller",
-    inbox: CONTROLLER_INBOX,
-    clock: systemClock,
-    random: Math.random,
-    logger: new RecordingLogger(),
-  });
+  broker = await SecureBroker.start();
+  bus = broker.controller();
   controller = new ControllerSide(bus);
   agents = [];
-  await eventually(() => expect(bus.connected).toBe(true));
+  await connected(bus);
+  await writeIdentity(join(dir, "data"), broker);
 });
 afterEach(async () => {
   writeFileSync(join(dir, "go"), "");
   for (const agent of agents) await agent[Symbol.asyncDispose]();
   await bus.close();
-  await server[Symbol.asyncDispose]();
+  await broker[Symbol.asyncDispose]();
   rmSync(dir, { recursive: true, force: true });
 });
 
 /** Starts an agent and waits until it takes commands. */
 async function startAgent(): Promise<AgentProcess> {
   const before = controller.hellos.length;
-  const agent = new AgentProcess({ node: NODE, natsUrl: server.url, dataDir: join(dir, "data") });
+  const agent = new AgentProcess(join(dir, "data"));
   agents.push(agent);
   await eventually(() => expect(controller.hellos.length).toBeGreaterThan(before));
   return agent;

@@ -159,7 +159,7 @@ describe("a run that waits for its next attempt", () => {
 
   test("has its next attempt after another boot, once the time is known, and no more than it may", async () => {
     const reply = world.controller.helloReply;
-    world.controller.helloReply = () => ({ accepted: false, reason: "Unavailable", message: "" });
+    world.controller.helloReply = () => undefined;
     const work = { args: [counted("exit 1")] };
     const runID = await leave(world, { work, terms: retrying(1, 20) }, (tables, id) => {
       tables.markStarting(id, { bootID: EARLIER_BOOT, startingAt: 0 });

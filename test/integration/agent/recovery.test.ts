@@ -1,7 +1,7 @@
 import { existsSync } from "node:fs";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { CANCELLED } from "../../../src/agent/run-end.ts";
-import { CLUSTER_ID, command, revision } from "../../unit/agent/controller-side.ts";
+import { CLUSTER_ID, command, ControllerSide, revision } from "../../unit/agent/controller-side.ts";
 import { EARLIER_BOOT, leave, leaveAttempt, leaveProcess, LONG_AGO } from "./left-by-an-agent.ts";
 import { eventually, isAlive, runOf, World } from "./world.ts";
 
@@ -29,7 +29,7 @@ async function pidOf(file: string): Promise<number> {
 /** No controller accepts a hello, until what this gives is called. */
 function noController(): () => void {
   const reply = world.controller.helloReply;
-  world.controller.helloReply = () => ({ accepted: false, reason: "Unavailable", message: "" });
+  world.controller.helloReply = ControllerSide.unavailable;
   return () => {
     world.controller.helloReply = reply;
   };

@@ -3,6 +3,7 @@ import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import type { Method } from "../../../src/agent/methods/method.ts";
 import { encodeMessage } from "../../../src/protocol/envelope.ts";
 import { commandMessage } from "../../../src/protocol/command.ts";
+import { CONTROLLER_SIGNERS } from "../../support/test-keys.ts";
 import { command, revision, type Offer } from "../../unit/agent/controller-side.ts";
 import { eventually, runOf, World } from "./world.ts";
 
@@ -265,7 +266,7 @@ describe("what is no command for this agent", () => {
       const answer = await world.controller.ask(subject, new TextEncoder().encode("rubbish"));
       expect(answer).toMatchObject({ answer: "refused", reason: "Malformed" });
     }
-    const later = encodeMessage({ ...commandMessage, version: 2 }, command());
+    const later = encodeMessage({ ...commandMessage, version: 2 }, command(), CONTROLLER_SIGNERS);
     const answer = await world.controller.ask(subject, later);
     expect(answer).toMatchObject({ answer: "refused", reason: "UnsupportedVersion" });
     expect(world.log.filter(({ level }) => level === "warn")).toHaveLength(2);
@@ -285,7 +286,8 @@ describe("what is no command for this agent", () => {
     await world.startReadyAgent();
     const rogue = world.broker.connect("_INBOX_ship2");
     const sessionID = world.controller.session;
-    const data = encodeMessage(commandMessage, command({ ...writes("a"), sessionID }));
+    const rogueCommand = command({ ...writes("a"), sessionID });
+    const data = encodeMessage(commandMessage, rogueCommand, CONTROLLER_SIGNERS);
     const outcome = await rogue.request("ship1.command.shellcommand", data, { timeoutMs: 200 });
     expect(outcome.kind).toBe("timeout");
     rogue.publish("ship1.command.shellcommand", data);

@@ -5,6 +5,7 @@ import { commandMessage } from "../../../src/protocol/command.ts";
 import { encodeMessage } from "../../../src/protocol/envelope.ts";
 import { commandSubject, withdrawalSubject } from "../../../src/protocol/subjects.ts";
 import { withdrawalMessage } from "../../../src/protocol/withdrawal.ts";
+import { CONTROLLER_SIGNERS } from "../../support/test-keys.ts";
 import { command, deletion, revision, withdrawal } from "../../unit/agent/controller-side.ts";
 import { eventually, runOf, World } from "./world.ts";
 
@@ -89,7 +90,8 @@ describe("what is no withdrawal for this agent is refused:", () => {
   });
 
   test("a command where withdrawals come", async () => {
-    const data = encodeMessage(commandMessage, command({ sessionID: world.controller.session }));
+    const { session } = world.controller;
+    const data = encodeMessage(commandMessage, command({ sessionID: session }), CONTROLLER_SIGNERS);
     const ack = await world.controller.ask(withdrawalSubject("ship1"), data);
     expect(ack).toMatchObject({ answer: "refused", reason: "Malformed" });
   });
@@ -97,7 +99,7 @@ describe("what is no withdrawal for this agent is refused:", () => {
   test("a withdrawal where commands come", async () => {
     const { session } = world.controller;
     for (const message of [withdrawal({ sessionID: session }), deletion({ sessionID: session })]) {
-      const data = encodeMessage(withdrawalMessage, message);
+      const data = encodeMessage(withdrawalMessage, message, CONTROLLER_SIGNERS);
       const ack = await world.controller.ask(commandSubject("ship1", "exec"), data);
       expect(ack).toMatchObject({ answer: "refused", reason: "Malformed" });
     }

@@ -14,10 +14,12 @@ import { dirname, join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { vi } from "vitest";
 import { createAgent, type AgentDependencies } from "../../../src/agent/agent.ts";
+import type { PolicySource } from "../../../src/agent/command-permits.ts";
 import { gatherFacts } from "../../../src/agent/facts.ts";
 import { Ledger } from "../../../src/agent/ledger.ts";
 import type { Method } from "../../../src/agent/methods/method.ts";
 import { killRuns } from "../../../src/agent/run-processes.ts";
+import type { AgentSecurity } from "../../../src/agent/security.ts";
 import type { Steps } from "../../../src/agent/steps.ts";
 import type { Ack } from "../../../src/protocol/ack.ts";
 import type { Result } from "../../../src/protocol/result.ts";
@@ -25,8 +27,10 @@ import type { RunReport } from "../../../src/protocol/run.ts";
 import { CONTROLLER_INBOX, nodeInbox } from "../../../src/protocol/subjects.ts";
 import { systemClock } from "../../../src/runtime/clock.ts";
 import type { ProcessError } from "../../../src/runtime/errorkernel.ts";
+import { agentSecurity } from "../../support/agent-security.ts";
 import { ControllerSide, type Offer } from "../../unit/agent/controller-side.ts";
 import { RecordingLogger, type LogLine } from "../../support/recording-logger.ts";
+import { OWN_POLICY } from "../../support/standings.ts";
 import { MemoryBroker, type MemoryBus } from "../../unit/agent/memory-bus.ts";
 
 export interface AgentOverrides {
@@ -36,6 +40,9 @@ export interface AgentOverrides {
   readonly bootID?: string;
   readonly maxRunningCommands?: number;
   readonly steps?: Steps;
+  readonly policy?: PolicySource;
+  readonly security?: Partial<AgentSecurity>;
+  readonly clusterID?: string;
 }
 
 export interface RunningAgent {
@@ -78,6 +85,8 @@ export class World implements AsyncDisposable {
       newID: randomUUID,
       logger: new RecordingLogger(this.log),
       machine: { ...machine, bootID: overrides.bootID ?? machine.bootID },
+      security: agentSecurity(overrides.security),
+      policy: overrides.policy ?? { current: () => ({ policy: OWN_POLICY }) },
       onShutdown: (error) => shutdowns.push(error),
       ...(methods === undefined ? {} : { methods }),
       ...(steps === undefined ? {} : { steps }),
@@ -86,6 +95,7 @@ export class World implements AsyncDisposable {
       {
         node,
         namespace: "default",
+        clusterID: overrides.clusterID,
         dataDir: this.dataDir,
         agentVersion: "1.2.3",
         helloIntervalMs,

@@ -1,6 +1,7 @@
 import { beforeAll, describe, expect, test } from "vitest";
 
 import { createNamespace, kubectl } from "../../support/control-plane.ts";
+import { NODE_KEY, TOKEN_KEY } from "../../support/test-keys.ts";
 
 let namespace: string;
 beforeAll(async () => {
@@ -21,6 +22,13 @@ function edgeCommand(name: string, spec: object | undefined): object {
     metadata: { name },
     ...(spec === undefined ? {} : { spec }),
   };
+}
+
+const REFERENCE = { name: "db", key: "password" };
+const BOTH = { secretKeyRef: REFERENCE, configMapKeyRef: REFERENCE };
+
+function edgeNode(name: string, spec: object | undefined): object {
+  return { ...edgeCommand(name, spec), kind: "EdgeNode" };
 }
 
 const valid = { nodeName: "ship1", method: "shellcommand", args: ["uptime"] };
@@ -124,6 +132,57 @@ describe("a spec that cannot work is refused with a message that names the field
       { ...valid, ttlAfterFinished: "0s" },
       /spec\.ttlAfterFinished: .*must be a duration above zero such as 1h or 72h/,
     ],
+    [
+      "a variable that has both a value and a place of it",
+      { ...valid, env: [{ name: "A", value: "1", valueFrom: { secretKeyRef: REFERENCE } }] },
+      /spec\.env\[0\]: .*must have one of value and valueFrom/,
+    ],
+    [
+      "a value from two places",
+      { ...valid, env: [{ name: "A", valueFrom: BOTH }] },
+      /spec\.env\[0\]\.valueFrom: .*must have one of secretKeyRef and configMapKeyRef/,
+    ],
+    [
+      "a value from nowhere",
+      { ...valid, env: [{ name: "A", valueFrom: {} }] },
+      /spec\.env\[0\]\.valueFrom: .*must have one of secretKeyRef and configMapKeyRef/,
+    ],
+    [
+      "a Secret that can have no such name",
+      { ...valid, env: [{ name: "A", valueFrom: { secretKeyRef: { name: "DB", key: "k" } } }] },
+      /spec\.env\[0\]\.valueFrom\.secretKeyRef\.name: .*must be the name of a Secret of this namespace/,
+    ],
+    [
+      "a Secret of another namespace",
+      { ...valid, stdinFrom: { secretKeyRef: { name: "other/db", key: "k" } } },
+      /spec\.stdinFrom\.secretKeyRef\.name: .*must be the name of a Secret of this namespace/,
+    ],
+    [
+      "a key that no ConfigMap can have",
+      { ...valid, stdinFrom: { configMapKeyRef: { name: "db", key: "a/b" } } },
+      /spec\.stdinFrom\.configMapKeyRef\.key: .*must be a key: letters, digits and - \. _/,
+    ],
+    [
+      "a reference without a key",
+      { ...valid, stdinFrom: { secretKeyRef: { name: "db" } } },
+      /spec\.stdinFrom\.secretKeyRef\.key: Required value/,
+    ],
+    [
+      "stdin from two places",
+      { ...valid, stdin: "in", stdinFrom: { secretKeyRef: REFERENCE } },
+      /spec: .*must have one of stdin and stdinFrom/,
+    ],
+    [
+      "a user by number",
+      { ...valid, runAs: "1000" },
+      /spec\.runAs: .*must be the name of a user of the node: lower-case letters, digits, '-' and '_'/,
+    ],
+    [
+      "a user and a group",
+      { ...valid, runAs: "root:wheel" },
+      /spec\.runAs: .*must be the name of a user of the node/,
+    ],
+    ["a user without a name", { ...valid, runAs: "" }, /spec\.runAs.*at least 1 char/],
     ["a misspelt field", { ...valid, nodename: "ship1" }, /unknown field "spec\.nodename"/],
     [
       "an argument that is no string",
@@ -148,7 +207,90 @@ describe("a spec that cannot work is refused with a message that names the field
   });
 });
 
+describe("who a node is", () => {
+  const expiresAt = "2026-03-01T12:00:00Z";
+
+  test.each([
+    [
+      "a seed in place of a public key",
+      { publicKey: `SU${"A".repeat(54)}` },
+      /spec\.publicKey: .*must be a public key: U and 55 further letters and digits, as steward agent keygen prints it/,
+    ],
+    ["a key that is too long", { publicKey: `U${"A".repeat(56)}` }, /spec\.publicKey: Too long/],
+    [
+      "an account's key as a token",
+      { enrollment: { publicKey: `A${"A".repeat(55)}`, expiresAt } },
+      /spec\.enrollment\.publicKey: .*must be a public key/,
+    ],
+    [
+      "a token that never expires",
+      { enrollment: { publicKey: NODE_KEY.publicKey } },
+      /spec\.enrollment\.expiresAt: Required value/,
+    ],
+    [
+      "a token that expires some day",
+      { enrollment: { publicKey: NODE_KEY.publicKey, expiresAt: "some day" } },
+      /spec\.enrollment\.expiresAt: .*must be of type date-time/,
+    ],
+    ["a seed", { seed: NODE_KEY.seed }, /unknown field "spec\.seed"/],
+  ])("is refused if it is %s", async (_, spec, message) => {
+    const { code, output } = await apply(edgeNode("ship-refused", spec));
+    expect(output).toMatch(message);
+    expect(code).not.toBe(0);
+  });
+
+  test.each([
+    ["nothing", "ship-bare", undefined],
+    ["a key", "ship-key", { publicKey: NODE_KEY.publicKey }],
+    [
+      "a token",
+      "ship-token",
+      { enrollment: { publicKey: TOKEN_KEY.publicKey, expiresAt }, disabled: true },
+    ],
+  ])("may be %s", async (_, name, spec) => {
+    const { code, output } = await apply(edgeNode(name, spec));
+    expect(output).toMatch(/created/);
+    expect(code).toBe(0);
+    const { stdout } = await kubectl(["get", "en", name, "-n", namespace, "-o", "json"]);
+    expect((JSON.parse(stdout) as { spec: unknown }).spec).toEqual({ disabled: false, ...spec });
+  });
+
+  test("is nothing again after its spec was taken away", async () => {
+    const key = { publicKey: NODE_KEY.publicKey };
+    expect((await apply(edgeNode("ship-again", key))).code).toBe(0);
+    const patch = ["patch", "en", "ship-again", "-n", namespace, "--type=json", "-p"];
+    const { code } = await kubectl([...patch, '[{"op":"remove","path":"/spec"}]']);
+    expect(code).toBe(0);
+    const { stdout } = await kubectl(["get", "en", "ship-again", "-n", namespace, "-o", "json"]);
+    expect((JSON.parse(stdout) as { spec: unknown }).spec).toEqual({ disabled: false });
+  });
+});
+
 describe("a valid resource", () => {
+  test("may take what it needs from Secrets and ConfigMaps, as a user of the node", async () => {
+    const spec = {
+      ...valid,
+      env: [
+        { name: "A", valueFrom: { secretKeyRef: REFERENCE } },
+        { name: "B", valueFrom: { configMapKeyRef: { ...REFERENCE, optional: true } } },
+        { name: "C", value: "plain" },
+      ],
+      stdinFrom: { configMapKeyRef: { name: "settings.v1", key: "my-app_1.conf" } },
+      runAs: "_backup-1",
+    };
+    expect((await apply(edgeCommand("sources", spec))).code).toBe(0);
+    const { stdout } = await kubectl(["get", "ec", "sources", "-n", namespace, "-o", "json"]);
+    expect((JSON.parse(stdout) as { spec: unknown }).spec).toMatchObject({
+      env: [
+        { name: "A", value: "", valueFrom: { secretKeyRef: { ...REFERENCE, optional: false } } },
+        { name: "B", value: "", valueFrom: { configMapKeyRef: { optional: true } } },
+        { name: "C", value: "plain" },
+      ],
+      stdin: "",
+      runAs: "_backup-1",
+    });
+  });
+
   test("gets its defaults and a status that says that nobody has looked at it", async () => {
     expect((await apply(edgeCommand("defaults", { nodeName: "ship1", method: "ping" }))).code).toBe(
       0,

@@ -6,6 +6,7 @@ import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 
 import { crdDirectory } from "../../../dev/controlplane/apply-crds.ts";
 import type { ComponentExitedError } from "../../../dev/controlplane/component.ts";
+import { connectClient } from "../../../dev/controlplane/nats-client.ts";
 import { startNatsServer } from "../../../dev/controlplane/control-plane.ts";
 import { etcdSpec } from "../../../dev/controlplane/etcd.ts";
 import { natsServerSpec } from "../../../dev/controlplane/nats-server.ts";
@@ -62,7 +63,13 @@ describe("two control planes side by side", () => {
   });
 
   test("do not take each other's etcd and nats-server for their own", async () => {
-    const input = { executable: "", dir: one.dir, fsync: false, extraConfig: "" };
+    const input = {
+      executable: "",
+      dir: one.dir,
+      fsync: false,
+      keysDir: undefined,
+      extraConfig: "",
+    };
     const etcd = etcdSpec(input);
     const nats = await natsServerSpec({ ...input, dir: await mkdtemp(join(one.dir, "another-")) });
     expect(await etcd.isReady(one.components.etcd.port, signal)).toBe(false);
@@ -101,22 +108,14 @@ describe("two control planes side by side", () => {
     });
   });
 
-  test("keep streams when the nats-server is killed", async () => {
-    const nats = one.components["nats-server"];
-    const ask = async (subject: string, body = ""): Promise<unknown> => {
-      const connection = await connect({ servers: one.natsUrl });
-      try {
-        return (await connection.request(subject, body)).json();
-      } finally {
-        await connection.close();
-      }
+  test("have brokers that let in whoever has a JWT of their own account, and nobody else", async () => {
+    const ask = async (keysDir: string | undefined): Promise<void> => {
+      const connection = await connectClient({ natsUrl: one.natsUrl, keysDir });
+      await connection.close();
     };
-    await ask("$JS.API.STREAM.CREATE.KEPT", JSON.stringify({ name: "KEPT", subjects: ["kept"] }));
-    await ask("kept", "a message");
-    await nats.kill9();
-    expect(await probeFirstLine(one.natsPort, signal)).toBeUndefined();
-    await nats.restart();
-    expect(await ask("$JS.API.STREAM.INFO.KEPT")).toMatchObject({ state: { messages: 1 } });
+    await ask(one.keysDir);
+    await expect(ask(undefined)).rejects.toThrow(/certificate/);
+    await expect(ask(other.keysDir)).rejects.toThrow(/certificate/);
   });
 
   test("have components that can hang and go on", async () => {
@@ -184,8 +183,27 @@ test("a start that is aborted throws the reason", async () => {
   await expect(start).rejects.toThrow("changed my mind");
 });
 
+test("a nats-server that is killed keeps its streams, and its port", async () => {
+  await using nats = await startNatsServer({ insecureNats: true });
+  const ask = async (subject: string, body = ""): Promise<unknown> => {
+    const connection = await connect({ servers: nats.url });
+    try {
+      return (await connection.request(subject, body)).json();
+    } finally {
+      await connection.close();
+    }
+  };
+  await ask("$JS.API.STREAM.CREATE.KEPT", JSON.stringify({ name: "KEPT", subjects: ["kept"] }));
+  await ask("kept", "a message");
+  await nats.component.kill9();
+  expect(await probeFirstLine(nats.component.port, signal)).toBeUndefined();
+  await nats.component.restart();
+  expect(await ask("$JS.API.STREAM.INFO.KEPT")).toMatchObject({ state: { messages: 1 } });
+});
+
 test("a nats-server alone takes more configuration", async () => {
   await using nats = await startNatsServer({
+    insecureNats: true,
     natsConfig: 'authorization { users: [{ user: "u", password: "p" }] }',
   });
   await expect(connect({ servers: nats.url })).rejects.toThrow(/authorization/i);

@@ -1,4 +1,5 @@
 import { beforeAll, expect, test } from "vitest";
+import { listAll } from "../../../src/kubernetes/list.ts";
 import {
   createResourceClient,
   type ResourceClient,
@@ -180,4 +181,56 @@ test("delete tells of an object that somebody's finalizer holds, as it is then",
   expect(await widgets.get(namespace, "held")).toEqual(remaining);
   await hold("null");
   expect(await widgets.get(namespace, "held")).toBeUndefined();
+});
+
+test("an update replaces the spec of the version that was read, and no other", async () => {
+  const created = await widgets.create({ metadata: { namespace, name: "put" }, spec: { size: 1 } });
+  const noted = await widgets.updateStatus(created, { note: "kept" });
+  const updated = await widgets.update({ ...noted, spec: { size: 2, color: "blue" } });
+  expect(updated).toMatchObject({ spec: { size: 2, color: "blue" }, status: { note: "kept" } });
+  const stale = widgets.update({ ...noted, spec: { size: 3 } });
+  await expect(stale).rejects.toSatisfy((thrown) => thrown.isConflict());
+});
+
+test("an update creates nothing in place of what is gone, nor changes what was made anew", async () => {
+  const created = await widgets.create({ metadata: { namespace, name: "was" }, spec: { size: 1 } });
+  await widgets.delete(created);
+  const gone = widgets.update(created);
+  await expect(gone).rejects.toSatisfy((thrown) => thrown.isNotFound() || thrown.isConflict());
+  await widgets.create({ metadata: { namespace, name: "was" }, spec: { size: 9 } });
+  await expect(widgets.update(created)).rejects.toSatisfy((thrown) => thrown.isConflict());
+});
+
+test("a patch changes what it names, and null removes", async () => {
+  const { metadata } = await widgets.create({
+    metadata: { namespace, name: "patched", labels: { a: "1", b: "2" } },
+    spec: { size: 1, color: "blue" },
+  });
+  const patched = await widgets.patch(namespace, "patched", {
+    metadata: { labels: { a: null } },
+    spec: { size: 2 },
+  });
+  expect(patched).toMatchObject({
+    metadata: { labels: { b: "2" } },
+    spec: { size: 2, color: "blue" },
+  });
+  expect(patched.metadata.labels).not.toHaveProperty("a");
+  const { uid, resourceVersion } = metadata;
+  const stale = widgets.patch(namespace, "patched", {
+    metadata: { uid, resourceVersion },
+    spec: { size: 3 },
+  });
+  await expect(stale).rejects.toSatisfy((thrown) => thrown.isConflict());
+  await expect(widgets.patch(namespace, "nobody", {})).rejects.toSatisfy((thrown) =>
+    thrown.isNotFound(),
+  );
+});
+
+test("all objects of a namespace are listed", async () => {
+  const other = await createNamespace();
+  for (const name of ["b", "a"]) {
+    await widgets.create({ metadata: { namespace: other, name }, spec: { size: 1 } });
+  }
+  const listed = await listAll<Widget>(transport, WIDGETS, other);
+  expect(listed.map(({ metadata: { name } }) => name)).toEqual(["a", "b"]);
 });

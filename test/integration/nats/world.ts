@@ -6,7 +6,8 @@ import { systemClock, type Clock } from "../../../src/runtime/clock.ts";
 import { errorMessage } from "../../../src/runtime/errors.ts";
 import type { Logger } from "../../../src/runtime/logger.ts";
 
-export const broker = (natsConfig = ""): Promise<NatsServer> => startNatsServer({ natsConfig });
+export const broker = (natsConfig = ""): Promise<NatsServer> =>
+  startNatsServer({ natsConfig, insecureNats: true });
 
 /** Waits as the system's does, though never longer than 20 ms: for back-offs of a minute. */
 export const hurriedClock: Clock = {

@@ -1,7 +1,13 @@
 import { randomUUID } from "node:crypto";
 import { ackMessage, type Ack } from "../../../src/protocol/ack.ts";
 import { commandMessage, type Address, type Command } from "../../../src/protocol/command.ts";
-import { decodeMessage, encodeMessage } from "../../../src/protocol/envelope.ts";
+import {
+  decodeMessage,
+  decodeReply,
+  encodeMessage,
+  encodeReply,
+  type ReplyType,
+} from "../../../src/protocol/envelope.ts";
 import { errorEventMessage, type ErrorEvent } from "../../../src/protocol/error-event.ts";
 import {
   helloMessage,
@@ -20,9 +26,12 @@ import {
   eventsOfAllNodes,
   withdrawalSubject,
 } from "../../../src/protocol/subjects.ts";
+import type { Signer } from "../../../src/protocol/signature.ts";
 import { withdrawalMessage, type Withdrawal } from "../../../src/protocol/withdrawal.ts";
 import type { ResourceWithdrawal, RunWithdrawal } from "../../../src/agent/take-command.ts";
 import type { Bus, BusMessage } from "../../../src/protocol/bus.ts";
+import { TRUST_IN_NODE } from "../../support/agent-security.ts";
+import { CONTROLLER_SIGNERS } from "../../support/test-keys.ts";
 
 export const CLUSTER_ID = "c1c1c1c1-0000-4000-8000-000000000001";
 
@@ -96,6 +105,8 @@ function someRun(): Omit<RunWithdrawal, keyof Address | "scope"> {
  */
 export class ControllerSide {
   readonly #bus: Bus;
+  /** What signs everything that it says. */
+  signers: readonly Signer[] = CONTROLLER_SIGNERS;
   readonly hellos: Hello[] = [];
   readonly results: Result[] = [];
   readonly errors: ErrorEvent[] = [];
@@ -112,7 +123,7 @@ export class ControllerSide {
     bus.subscribe(eventsOfAllNodes("hello"), (message) => this.#hello(message));
     bus.subscribe(eventsOfAllNodes("result"), (message) => this.#result(message));
     bus.subscribe(eventsOfAllNodes("error"), ({ data }) => {
-      this.errors.push(decodeMessage(errorEventMessage, data));
+      this.errors.push(decodeMessage(errorEventMessage, data, TRUST_IN_NODE));
     });
   }
 
@@ -124,7 +135,7 @@ export class ControllerSide {
   async offer(offer: Offer = {}): Promise<Ack> {
     const message = command({ sessionID: this.session, ...offer });
     const subject = commandSubject(message.node, message.work.method);
-    return this.ask(subject, encodeMessage(commandMessage, message));
+    return this.ask(subject, encodeMessage(commandMessage, message, this.signers));
   }
 
   /** Withdraws a run. */
@@ -138,26 +149,40 @@ export class ControllerSide {
   }
 
   #sendWithdrawal(message: Withdrawal): Promise<Ack> {
-    return this.ask(withdrawalSubject(message.node), encodeMessage(withdrawalMessage, message));
+    const data = encodeMessage(withdrawalMessage, message, this.signers);
+    return this.ask(withdrawalSubject(message.node), data);
   }
 
   async ask(subject: string, data: Uint8Array): Promise<Ack> {
     const outcome = await this.#bus.request(subject, data, { timeoutMs: 10_000 });
     if (outcome.kind !== "reply") throw new Error(`no answer: ${outcome.kind}`);
-    return decodeMessage(ackMessage, outcome.data);
+    return decodeReply(ackMessage, outcome.data, { request: data, trust: TRUST_IN_NODE });
   }
 
+  /** What a controller in trouble says to every hello. */
+  static readonly unavailable = (): HelloReply => ({
+    accepted: false,
+    reason: "Unavailable",
+    message: "",
+    time: new Date().toISOString(),
+    clusterID: CLUSTER_ID,
+  });
+
   #hello(message: BusMessage): void {
-    const hello = decodeMessage(helloMessage, message.data);
+    const hello = decodeMessage(helloMessage, message.data, TRUST_IN_NODE);
     this.hellos.push(hello);
     const reply = this.helloReply(hello);
-    if (reply !== undefined) message.respond(encodeMessage(helloReplyMessage, reply));
+    if (reply !== undefined) message.respond(this.#replyTo(message, helloReplyMessage, reply));
   }
 
   #result(message: BusMessage): void {
-    const result = decodeMessage(resultMessage, message.data);
+    const result = decodeMessage(resultMessage, message.data, TRUST_IN_NODE);
     this.results.push(result);
     const receipt = this.receipt(result);
-    if (receipt !== undefined) message.respond(encodeMessage(receiptMessage, receipt));
+    if (receipt !== undefined) message.respond(this.#replyTo(message, receiptMessage, receipt));
+  }
+
+  #replyTo<T>({ data }: BusMessage, type: ReplyType<T>, reply: T): Uint8Array {
+    return encodeReply(type, reply, { request: data, signers: this.signers });
   }
 }

@@ -3,14 +3,17 @@ import { afterEach, expect, test } from "vitest";
 import { Ledger } from "../../../src/agent/ledger.ts";
 import { Outbox } from "../../../src/agent/outbox.ts";
 import type { RequestOutcome } from "../../../src/protocol/bus.ts";
-import { decodeMessage, encodeMessage } from "../../../src/protocol/envelope.ts";
+import { UntrustedReports } from "../../../src/agent/untrusted-reports.ts";
+import { decodeMessage, encodeReply } from "../../../src/protocol/envelope.ts";
 import {
   receiptMessage,
   resultMessage,
   type Receipt,
   type Result,
 } from "../../../src/protocol/result.ts";
-import { ErrorKernel } from "../../../src/runtime/errorkernel.ts";
+import { ErrorKernel, type ProcessError } from "../../../src/runtime/errorkernel.ts";
+import { agentSecurity, TRUST_IN_NODE } from "../../support/agent-security.ts";
+import { CONTROLLER_SIGNERS, NODE_SIGNERS } from "../../support/test-keys.ts";
 import { CLUSTER_ID, command } from "./controller-side.ts";
 import { FakeClock } from "../../support/fake-clock.ts";
 import { RecordingLogger } from "../../support/recording-logger.ts";
@@ -25,13 +28,21 @@ class World {
   readonly clock = new FakeClock();
   readonly logger = new RecordingLogger();
   readonly ledger = Ledger.open(":memory:", randomUUID);
+  readonly reports: ProcessError[] = [];
+  readonly kernel = new ErrorKernel({
+    logger: this.logger,
+    onReport: (report) => this.reports.push(report),
+    onShutdown: () => undefined,
+  });
   readonly outbox = new Outbox({
     node: "ship1",
     bus: this.bus,
     clock: this.clock,
     random: () => 1,
     logger: this.logger,
-    kernel: new ErrorKernel({ logger: this.logger, onShutdown: () => undefined }),
+    kernel: this.kernel,
+    security: agentSecurity(),
+    untrusted: new UntrustedReports({ clock: this.clock, kernel: this.kernel }),
     ledger: this.ledger,
   });
   readonly #stop = new AbortController();
@@ -67,7 +78,7 @@ class World {
   }
 
   sent(index: number): Result {
-    return decodeMessage(resultMessage, this.#request(index).data);
+    return decodeMessage(resultMessage, this.#request(index).data, TRUST_IN_NODE);
   }
 
   async answer(index: number, outcome: RequestOutcome): Promise<void> {
@@ -75,8 +86,15 @@ class World {
     await settle();
   }
 
-  async receipt(index: number, receipt: Receipt): Promise<void> {
-    await this.answer(index, { kind: "reply", data: encodeMessage(receiptMessage, receipt) });
+  /** `to`: the request that it says it answers, if not the one that it does. */
+  async receipt(
+    index: number,
+    receipt: Receipt,
+    { to = index, signers = CONTROLLER_SIGNERS } = {},
+  ): Promise<void> {
+    const request = this.#request(to).data;
+    const data = encodeReply(receiptMessage, receipt, { request, signers });
+    await this.answer(index, { kind: "reply", data });
   }
 
   #request(index: number): SentRequest {
@@ -99,7 +117,12 @@ test.each(["stored", "orphaned"] as const)(
     await world.start();
     await settle();
     expect(world.bus.requests.map(({ subject }) => subject)).toEqual(["ship1.event.result"]);
-    expect(world.sent(0)).toMatchObject({ runID, clusterID: CLUSTER_ID, state: "Finished" });
+    expect(world.sent(0)).toMatchObject({
+      runID,
+      node: "ship1",
+      clusterID: CLUSTER_ID,
+      state: "Finished",
+    });
     await world.receipt(0, { receipt, runID });
     world.outbox.sendAll();
     world.outbox.due(runID);
@@ -133,6 +156,30 @@ test("a receipt for another run, or none that can be read, is none", async () =>
   await world.clock.advance(2_000);
   expect(world.bus.requests).toHaveLength(3);
   expect(world.ledger.read.owesResult(runID)).toBe(true);
+});
+
+test("a receipt that no trusted controller has signed is none, and is reported", async () => {
+  const runID = await world.finished("task");
+  await world.start();
+  await settle();
+  await world.receipt(0, { receipt: "stored", runID }, { signers: NODE_SIGNERS });
+  await world.clock.advance(1_000);
+  await world.receipt(1, { receipt: "stored", runID }, { signers: [] });
+  expect(world.ledger.read.owesResult(runID)).toBe(true);
+  expect(world.reports).toMatchObject([{ process: "outbox", severity: "warning" }]);
+});
+
+test("a receipt that answers another request is none", async () => {
+  const first = await world.finished("first");
+  const second = await world.finished("second");
+  await world.start();
+  await settle();
+  const runIDs = [world.sent(0).runID, world.sent(1).runID];
+  expect(new Set(runIDs)).toEqual(new Set([first, second]));
+  await world.receipt(1, { receipt: "stored", runID: world.sent(1).runID }, { to: 0 });
+  expect(world.ledger.read.owesResult(world.sent(1).runID)).toBe(true);
+  await world.receipt(0, { receipt: "stored", runID: world.sent(0).runID });
+  expect(world.ledger.read.owesResult(world.sent(0).runID)).toBe(false);
 });
 
 test("everything owed is sent at once on a new connection and when the controller is heard of", async () => {

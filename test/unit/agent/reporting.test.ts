@@ -3,7 +3,9 @@ import { ErrorEvents } from "../../../src/agent/error-events.ts";
 import { MethodError } from "../../../src/agent/method-error.ts";
 import { NoticeLog } from "../../../src/runtime/notice-log.ts";
 import { decodeMessage } from "../../../src/protocol/envelope.ts";
-import { errorEventMessage } from "../../../src/protocol/error-event.ts";
+import { errorEventMessage, type ErrorEvent } from "../../../src/protocol/error-event.ts";
+import { ControllerClock } from "../../../src/agent/controller-clock.ts";
+import { agentSecurity, TRUST_IN_NODE } from "../../support/agent-security.ts";
 import { FakeClock } from "../../support/fake-clock.ts";
 import { RecordingLogger } from "../../support/recording-logger.ts";
 import { ScriptedBus } from "./scripted-bus.ts";
@@ -27,22 +29,30 @@ test("however many subjects there are, the notices are bounded", () => {
 test("errors of the agent are published, at most 10 a minute", async () => {
   const bus = new ScriptedBus();
   const clock = new FakeClock();
-  const events = new ErrorEvents({ node: "ship1", namespace: "default", bus, clock });
+  const controllerClock = new ControllerClock(clock);
+  const own = { node: "ship1", namespace: "default", security: agentSecurity() };
+  const events = new ErrorEvents({ ...own, bus, clock, controllerClock });
   const publish = (): void =>
     events.publish({ process: "method/exec", severity: "error", thrown: new Error("no\u001b[1m") });
   for (let index = 0; index < 25; index += 1) publish();
   expect(bus.published).toHaveLength(10);
   expect(bus.published[0]?.subject).toBe("ship1.event.error");
-  const event = decodeMessage(errorEventMessage, bus.published[0]?.data ?? new Uint8Array());
-  expect(event).toEqual({
+  const said = (index: number): ErrorEvent => {
+    const data = bus.published[index]?.data ?? new Uint8Array();
+    return decodeMessage(errorEventMessage, data, TRUST_IN_NODE);
+  };
+  expect(said(0)).toEqual({
     namespace: "default",
+    node: "ship1",
     process: "method/exec",
     severity: "error",
     message: "no\ufffd[1m",
   });
   await clock.advance(60_000);
+  controllerClock.set(Date.parse("2026-11-24T06:00:00.000Z"));
   publish();
   expect(bus.published).toHaveLength(11);
+  expect(said(10)).toMatchObject({ signedAt: "2026-11-24T06:00:00.000Z" });
 });
 
 test("what ends the agent is published whatever was before it", () => {
@@ -52,6 +62,7 @@ test("what ends the agent is published whatever was before it", () => {
     namespace: "default",
     bus,
     clock: new FakeClock(),
+    security: agentSecurity(),
   });
   const thrown = new Error("the ledger does not commit");
   for (let index = 0; index < 10; index += 1) {

@@ -2,6 +2,7 @@ import { randomUUID } from "node:crypto";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import type { Permission } from "../../../src/agent/command-permits.ts";
 import { ControllerClock } from "../../../src/agent/controller-clock.ts";
 import type { OpenRun } from "../../../src/agent/ledger-run.ts";
 import { Ledger } from "../../../src/agent/ledger.ts";
@@ -11,8 +12,10 @@ import { RunExecutor } from "../../../src/agent/run-executor.ts";
 import { RunRecorder } from "../../../src/agent/run-recorder.ts";
 import { RunSpool } from "../../../src/agent/run-spool.ts";
 import type { AgentStep } from "../../../src/agent/steps.ts";
+import { agentSecurity } from "../../support/agent-security.ts";
 import { FakeClock } from "../../support/fake-clock.ts";
 import { RecordingLogger } from "../../support/recording-logger.ts";
+import { PERMITTED } from "../../support/standings.ts";
 import { CLUSTER_ID, command, type Offer } from "./controller-side.ts";
 
 const TIME = "2026-11-24T06:00:00.000Z";
@@ -29,6 +32,8 @@ let due: string[];
 let waiting: [string, string | undefined][];
 let steps: AgentStep[];
 let ends: RunEnd[];
+let permission: Permission;
+let onStep: (step: AgentStep) => void;
 
 /** Notes what it does and ends as the test says. */
 const noted: Method = {
@@ -41,7 +46,8 @@ const noted: Method = {
 };
 
 beforeEach(() => {
-  [ran, due, waiting, steps, ends] = [[], [], [], [], []];
+  [ran, due, waiting, steps, ends, permission] = [[], [], [], [], [], PERMITTED];
+  onStep = () => undefined;
   clock = new FakeClock();
   const controllerClock = new ControllerClock(clock);
   controllerClock.set(Date.parse(TIME));
@@ -51,7 +57,8 @@ beforeEach(() => {
     bootID: CLUSTER_ID,
     agentVersion: "1",
     killGraceMs: 0,
-    account: { username: "root", homedir: "/" },
+    permits: { permission: async () => permission },
+    security: agentSecurity(),
     methods: [noted],
     ledger,
     clock,
@@ -59,7 +66,12 @@ beforeEach(() => {
     random: () => 1,
     logger: new RecordingLogger(),
     spool: new RunSpool(join(tmpdir(), randomUUID())),
-    steps: { reached: (step: AgentStep) => void steps.push(step) },
+    steps: {
+      reached: (step: AgentStep) => {
+        steps.push(step);
+        onStep(step);
+      },
+    },
     onResult: (runID: string) => void due.push(runID),
     onWaiting: ({ runID }: { runID: string }, notBefore?: string) =>
       void waiting.push([runID, notBefore]),
@@ -128,11 +140,54 @@ test("after the stop nothing is started, and what waits stays accepted", async (
 
 test("what was committed to when the stop came is left to the next agent", async () => {
   const runID = await accepted();
-  const executed = executor.execute(runID);
-  await ledger.commit(() => executor.stop());
-  await executed;
+  onStep = (step) => {
+    if (step === "starting.committing") executor.stop();
+  };
+  await executor.execute(runID);
   expect(ran).toEqual([]);
   expect(openRun(runID)).toMatchObject({ state: "Starting", attempts: 1 });
+});
+
+const DENIED: Permission = {
+  kind: "rejected",
+  end: { outcome: "Rejected", started: "False", reason: "PolicyDenied", message: "Denied." },
+};
+
+test("what the policy does not allow any more when its turn comes is not done, and never was started", async () => {
+  const runID = await accepted();
+  permission = DENIED;
+  await executor.execute(runID);
+  expect(ran).toEqual([]);
+  expect(due).toEqual([runID]);
+  expect(ledger.read.report(runID)).toMatchObject({
+    attempts: 0,
+    result: { outcome: "Rejected", started: "False", reason: "PolicyDenied" },
+  });
+});
+
+test("a policy that does not allow a further attempt leaves what the last one came to", async () => {
+  ends = [FAILURE];
+  const runID = await accepted({ terms: RETRY });
+  await executor.execute(runID);
+  permission = DENIED;
+  await executor.execute(runID);
+  expect(ran).toEqual([runID]);
+  const message = " No further attempt was made. Denied.";
+  expect(ledger.read.report(runID)).toMatchObject({
+    attempts: 1,
+    result: { outcome: "Failed", started: "True", reason: "NonZeroExit", message },
+  });
+});
+
+test("while there is no policy to go by a run stays accepted, and is asked about again", async () => {
+  const runID = await accepted();
+  permission = { kind: "undecided", problem: "not YAML" };
+  await executor.execute(runID);
+  expect(ledger.read.report(runID)).toMatchObject({ state: "Accepted", attempts: 0 });
+  expect(waiting).toEqual([[runID, "2026-11-24T06:00:10.000Z"]]);
+  permission = PERMITTED;
+  await executor.execute(runID);
+  expect(ran).toEqual([runID]);
 });
 
 test.each([

@@ -10,7 +10,6 @@ const FOLDER = new URL("../../../crds/", import.meta.url);
 const generated = KINDS.map((kind) => ({
   kind: kind.kind,
   file: `${GROUP}_${kind.plural}.yaml`,
-  hasSpec: kind.spec !== undefined,
   crd: JSON.parse(JSON.stringify(customResourceDefinition(kind))) as unknown,
 }));
 
@@ -137,16 +136,16 @@ describe.each(generated)("every field in the schema of $kind", ({ crd }) => {
   });
 });
 
-describe.each(generated)("the schema of $kind", ({ crd, hasSpec }) => {
+describe.each(generated)("the schema of $kind", ({ crd }) => {
   test("starts with a status that says that nobody has looked yet", () => {
     expect(at(rootOf(crd), "properties", "status", "default")).toMatchObject({
       observedGeneration: -1,
     });
   });
 
-  test("requires the spec, where there is one", () => {
-    expect(rootOf(crd)["required"]).toEqual(hasSpec ? ["spec"] : undefined);
-    expect(Object.keys(rootOf(crd)["properties"] as object).includes("spec")).toBe(hasSpec);
+  test("requires the spec, unless it has a default", () => {
+    const hasDefault = at(rootOf(crd), "properties", "spec", "default") !== undefined;
+    expect(rootOf(crd)["required"]).toEqual(hasDefault ? undefined : ["spec"]);
   });
 });
 
@@ -158,7 +157,24 @@ describe("the schema of EdgeCommand", () => {
     [["args"], []],
     [["env"], []],
     [["env", "items", "properties", "value"], ""],
+    [["env", "items", "properties", "valueFrom"], undefined],
+    [
+      [
+        "env",
+        "items",
+        "properties",
+        "valueFrom",
+        "properties",
+        "secretKeyRef",
+        "properties",
+        "optional",
+      ],
+      false,
+    ],
     [["stdin"], ""],
+    [["stdinFrom"], undefined],
+    [["stdinFrom", "properties", "configMapKeyRef", "properties", "optional"], false],
+    [["runAs"], undefined],
     [["workingDir"], "/"],
     [["rerun"], ""],
     [["timeout"], "5m"],
@@ -198,6 +214,33 @@ describe("the schema of EdgeCommand", () => {
       observedGeneration: -1,
       phase: "Pending",
     });
+  });
+});
+
+describe("the schema of EdgeNode", () => {
+  const crd = generated.find(({ kind }) => kind === "EdgeNode")?.crd;
+  const spec = at(rootOf(crd), "properties", "spec");
+
+  test("has a spec that may be left out, and then names nobody", () => {
+    expect(at(spec, "default")).toEqual({ disabled: false });
+    expect(at(spec, "properties", "disabled", "default")).toBe(false);
+    expect(at(spec, "required")).toBeUndefined();
+  });
+
+  test("has no place for anything secret: keys are public, and no seed fits", () => {
+    const keys = [
+      at(spec, "properties", "publicKey"),
+      at(spec, "properties", "enrollment", "properties", "publicKey"),
+      at(rootOf(crd), "properties", "status", "properties", "identity", "properties", "publicKey"),
+    ];
+    for (const key of keys) expect(at(key, "maxLength")).toBe(56);
+  });
+
+  test("has a token that says until when it is good", () => {
+    expect(at(spec, "properties", "enrollment", "required")).toEqual(["publicKey", "expiresAt"]);
+    expect(at(spec, "properties", "enrollment", "properties", "expiresAt", "format")).toBe(
+      "date-time",
+    );
   });
 });
 

@@ -4,6 +4,7 @@ import { describe, expect, test } from "vitest";
 import { z } from "zod";
 import { edgeCommandSpec, type EdgeCommandSpec } from "../../../src/api/v1alpha1/edgecommand.ts";
 import { revisionOf, type RevisionInput } from "../../../src/api/v1alpha1/revision.ts";
+import type { ValueSource } from "../../../src/api/v1alpha1/value-source.ts";
 import { revision as revisionOnTheWire } from "../../../src/protocol/names.ts";
 
 const fixture = z
@@ -33,16 +34,30 @@ describe("a golden vector", () => {
 });
 
 const name = fc.stringMatching(/^[A-Za-z_][A-Za-z0-9_]{0,5}$/);
+const reference = fc.record({
+  name: fc.constantFrom("db", "db-1"),
+  key: fc.constantFrom("user", "password"),
+  optional: fc.boolean(),
+});
+const source: fc.Arbitrary<ValueSource> = fc.oneof(
+  fc.record({ secretKeyRef: reference }),
+  fc.record({ configMapKeyRef: reference }),
+);
 const value = fc.string({ unit: "binary", maxLength: 10 });
 const inputs: fc.Arbitrary<RevisionInput> = fc.record({
   nodeName: fc.constantFrom("ship1", "ship2", "s"),
   method: fc.constantFrom("exec", "ping", "shellcommand"),
   args: fc.array(value, { maxLength: 4 }),
-  env: fc.uniqueArray(fc.record({ name, value }), {
-    maxLength: 5,
-    selector: (variable) => variable.name,
-  }),
+  env: fc.uniqueArray(
+    fc.oneof(
+      fc.record({ name, value }),
+      fc.record({ name, value: fc.constant(""), valueFrom: source }),
+    ),
+    { maxLength: 5, selector: (variable) => variable.name },
+  ),
   stdin: value,
+  stdinFrom: fc.option(source, { nil: undefined }),
+  runAs: fc.constantFrom(undefined, "root", "backup"),
   workingDir: value.map((path) => `/${path}`),
 });
 
@@ -72,7 +87,14 @@ describe("the revision", () => {
 
   test("takes absent, empty and default for the same", () => {
     const written = { nodeName: "ship1", method: "exec" };
-    const empty = { args: [], env: [], stdin: "", workingDir: "/" };
+    const empty = {
+      args: [],
+      env: [],
+      stdin: "",
+      workingDir: "/",
+      runAs: undefined,
+      stdinFrom: undefined,
+    };
     const want = revisionOfWritten(written);
     const fields = fc.subarray(Object.entries(empty));
     fc.assert(
@@ -105,7 +127,10 @@ describe("the revision", () => {
     ["the name of a variable", { env: [{ name: "B", value: "1" }] }],
     ["the value of a variable", { env: [{ name: "A", value: "2" }] }],
     ["where a variable's name ends", { env: [{ name: "A1", value: "" }] }],
+    ["a value into a reference", { env: [{ name: "A", value: "", ...valueFrom("secretKeyRef") }] }],
     ["stdin", { stdin: "in " }],
+    ["stdin into a reference", { stdin: "", stdinFrom: { configMapKeyRef: REFERENCE } }],
+    ["the user that runs it", { runAs: "backup" }],
     ["workingDir", { workingDir: "/tmp/" }],
   ])("is another one after a change of %s", (_, change) => {
     const before: RevisionInput = {
@@ -117,6 +142,31 @@ describe("the revision", () => {
       workingDir: "/tmp",
     };
     expect(revisionOf({ ...before, ...change })).not.toBe(revisionOf(before));
+  });
+
+  test("tells every two references apart", () => {
+    const references = (["secretKeyRef", "configMapKeyRef"] as const).flatMap((kind) => [
+      { [kind]: REFERENCE },
+      { [kind]: { ...REFERENCE, name: "db2" } },
+      { [kind]: { ...REFERENCE, key: "user" } },
+      { [kind]: { ...REFERENCE, optional: true } },
+    ]);
+    const written = { nodeName: "ship1", method: "exec" };
+    const revisions = references.flatMap((from) => [
+      revisionOfWritten({ ...written, stdinFrom: from }),
+      revisionOfWritten({ ...written, env: [{ name: "A", valueFrom: from }] }),
+      revisionOfWritten({ ...written, env: [{ name: "A", value: JSON.stringify(from) }] }),
+    ]);
+    expect(new Set(revisions).size).toBe(revisions.length);
+  });
+
+  test("takes a reference that does not say whether it is optional for one that is not", () => {
+    const written = { nodeName: "ship1", method: "exec" };
+    const { optional, ...rest } = REFERENCE;
+    expect(optional).toBe(false);
+    expect(revisionOfWritten({ ...written, stdinFrom: { secretKeyRef: rest } })).toBe(
+      revisionOfWritten({ ...written, stdinFrom: { secretKeyRef: REFERENCE } }),
+    );
   });
 
   test.each(otherFields())("is the same after a change of %s", (_, changes) => {
@@ -132,7 +182,13 @@ describe("the revision", () => {
 });
 
 function keysOf(): (keyof RevisionInput)[] {
-  return ["nodeName", "method", "args", "env", "stdin", "workingDir"];
+  return ["nodeName", "method", "args", "env", "stdin", "stdinFrom", "runAs", "workingDir"];
+}
+
+const REFERENCE = { name: "db", key: "password", optional: false };
+
+function valueFrom(kind: keyof ValueSource): { valueFrom: ValueSource } {
+  return { valueFrom: { [kind]: REFERENCE } };
 }
 
 /** The fields that say how something is run, not what. */
@@ -154,9 +210,11 @@ function otherFields(): [string, Partial<EdgeCommandSpec>[]][] {
 }
 
 function canonical(input: RevisionInput): string {
-  const env = Object.fromEntries(input.env.map((variable) => [variable.name, variable.value]));
+  const env = Object.fromEntries(
+    input.env.map((variable) => [variable.name, variable.valueFrom ?? variable.value]),
+  );
   const sorted = Object.keys(env)
     .toSorted()
     .map((key) => [key, env[key]]);
-  return JSON.stringify(keysOf().map((key) => (key === "env" ? sorted : input[key])));
+  return JSON.stringify(keysOf().map((key) => (key === "env" ? sorted : (input[key] ?? null))));
 }

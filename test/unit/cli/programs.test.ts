@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { agentProgram } from "../../../src/cli/agent-options.ts";
-import { controllerProgram } from "../../../src/cli/controller-options.ts";
+import { controllerProgram, problemOf } from "../../../src/cli/controller-options.ts";
 import { parseOptions } from "../../../src/cli/options.ts";
 
 const noFiles = (path: string): string => {
@@ -10,12 +10,13 @@ const agent = (...argv: string[]) => parseOptions(agentProgram, argv, {}, noFile
 const controller = (...argv: string[]) => parseOptions(controllerProgram, argv, {}, noFiles);
 
 describe("the agent's options", () => {
-  test("need nothing but the node", () => {
-    expect(agent("--node", "ship1")).toMatchObject({
+  test("need nothing: who the node is, and where its broker is, stands in its identity", () => {
+    expect(agent()).toMatchObject({
       options: {
-        node: "ship1",
-        namespace: "default",
-        natsUrl: ["nats://127.0.0.1:4222"],
+        insecure: false,
+        node: undefined,
+        namespace: undefined,
+        natsUrl: undefined,
         dataDir: "/var/lib/steward",
         helloIntervalMs: 30_000,
         killGracePeriodMs: 5_000,
@@ -65,10 +66,28 @@ describe("the controller's options", () => {
         kubeconfig: undefined,
         namespace: undefined,
         nodeGracePeriodMs: 100_000,
-        registerNodes: true,
+        registerNodes: undefined,
+        insecure: false,
+        keysDir: undefined,
+        credentialLifetimeMs: 2_592_000_000,
         logLevel: "info",
       },
     });
+  });
+
+  test.each([
+    [{}, /--keys-dir is required: run steward bootstrap.*--insecure/],
+    [{ keysDir: "keys", insecure: true }, /--insecure: not together with --keys-dir/],
+    [{ keysDir: "keys", registerNodes: true }, /--register-nodes: only with --insecure.*enroll/],
+    [{ keysDir: "keys" }, undefined],
+    [{ keysDir: "keys", registerNodes: false }, undefined],
+    [{ insecure: true }, undefined],
+    [{ insecure: true, registerNodes: true }, undefined],
+  ])("go together, or a line says how: %j", (given, problem) => {
+    const options = { keysDir: undefined, insecure: false, registerNodes: undefined, ...given };
+    const said = problemOf(options);
+    if (problem === undefined) expect(said).toBeUndefined();
+    else expect(said).toMatch(problem);
   });
 
   test("take the uid of a cluster, and nothing that is none", () => {

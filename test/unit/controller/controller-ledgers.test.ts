@@ -89,7 +89,7 @@ describe("a node's ledger", () => {
 
   test("is no first one for a controller that had not seen what another wrote of it", async () => {
     const world = await listening();
-    await world.nodes.create({ metadata: { namespace: "default", name: "ship1" } });
+    await world.declare();
     writtenByAnother(world, { ledgerID: LEDGER_ID, ledgerSince: "2026-01-01T00:00:00.000Z" });
     expect(world.node()).not.toHaveProperty("ledgerID");
     await world.hello(NEXT);
@@ -167,7 +167,7 @@ describe("a ledger that is an earlier copy of itself", () => {
 
   test("is refused by a controller that knows of the later one from its EdgeNode alone", async () => {
     const world = new World();
-    await world.nodes.create({ metadata: { namespace: "default", name: "ship1" } });
+    await world.declare();
     const node = world.nodes.get(NODE);
     if (node === undefined) throw new Error("there is no node");
     world.nodes.put({ ...node, status: { ...node.status, ledgerID: LEDGER_ID, ledgerCounter: 7 } });
@@ -178,7 +178,7 @@ describe("a ledger that is an earlier copy of itself", () => {
 
   test("is found out when what another controller wrote of it is read", async () => {
     const world = await listening();
-    await world.nodes.create({ metadata: { namespace: "default", name: "ship1" } });
+    await world.declare();
     writtenByAnother(world, { ledgerID: LEDGER_ID, ledgerCounter: 7 });
     world.commands.put(edgeCommand());
     await world.hello({ ledgerCounter: 6 });

@@ -12,8 +12,7 @@ const TEN_MINUTES = 600_000;
 async function withDeclaredNode(): Promise<World> {
   const world = await new World().start();
   world.answer(accepting);
-  await world.nodes.create({ metadata: { namespace: "default", name: "ship1" } });
-  await settle();
+  await world.declare();
   return world;
 }
 
@@ -122,7 +121,7 @@ test("a node that says hello while nobody listens to its commands costs no endle
 });
 
 test("a hello that waited for a registration and was overtaken rolls back no ledger", async () => {
-  const world = await new World().start();
+  const world = await new World({ security: "insecure" }).start();
   world.answer(accepting);
   const create = world.nodes.create.bind(world.nodes);
   const registration = Promise.withResolvers<void>();

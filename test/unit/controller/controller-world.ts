@@ -4,7 +4,13 @@ import { Controller } from "../../../src/controller/controller.ts";
 import type { EventClaim } from "../../../src/controller/ports.ts";
 import { ackMessage, type Ack } from "../../../src/protocol/ack.ts";
 import { commandMessage, type Command } from "../../../src/protocol/command.ts";
-import { decodeMessage, encodeMessage } from "../../../src/protocol/envelope.ts";
+import type { IdentityPorts } from "../../../src/controller/identity/ports.ts";
+import {
+  decodeMessage,
+  decodeReply,
+  encodeMessage,
+  encodeReply,
+} from "../../../src/protocol/envelope.ts";
 import { helloMessage, helloReplyMessage, type Hello } from "../../../src/protocol/hello.ts";
 import { receiptMessage, resultMessage, type Receipt } from "../../../src/protocol/result.ts";
 import type { RunReport } from "../../../src/protocol/run.ts";
@@ -14,6 +20,9 @@ import {
   eventSubject,
   nodeInbox,
 } from "../../../src/protocol/subjects.ts";
+import { trustIn } from "../../../src/identity/signatures.ts";
+import { ANYONE, NO_SIGNERS, type Signer, type Trust } from "../../../src/protocol/signature.ts";
+import { timestampOf } from "../../../src/runtime/clock.ts";
 import { withdrawalMessage, type Withdrawal } from "../../../src/protocol/withdrawal.ts";
 import {
   edgeCommand,
@@ -25,6 +34,12 @@ import {
 import { FakeClock, settle } from "../../support/fake-clock.ts";
 import { FakeStore, fakeStoreErrors } from "../../support/fake-store.ts";
 import { RecordingLogger } from "../../support/recording-logger.ts";
+import {
+  CONTROLLER_KEY,
+  CONTROLLER_SIGNERS,
+  NODE_KEY,
+  NODE_SIGNERS,
+} from "../../support/test-keys.ts";
 import { MemoryBroker } from "../agent/memory-bus.ts";
 
 export const CLUSTER_ID = "c1c1c1c1-0000-4000-8000-000000000001";
@@ -32,9 +47,20 @@ export const LEDGER_ID = "1edce11d-0000-4000-8000-000000000001";
 export const GRACE_MS = 100_000;
 export const KEY = "default/uptime";
 
+export const COMMAND_KEYS = { serial: 1, keys: [CONTROLLER_KEY.publicKey] };
+export const SEALING_KEY = "s".repeat(43);
+
+export interface WorldOptions {
+  /** Signed unless told: the node is who has NODE_KEY. */
+  readonly security?: "insecure";
+  readonly identity?: IdentityPorts;
+  readonly clock?: FakeClock;
+  readonly namespace?: string;
+}
+
 /** A controller over fakes of its own ports, and a node that says what a test wants it to say. */
 export class World {
-  readonly clock = new FakeClock(Date.parse("2026-11-24T06:00:00.250Z"));
+  readonly clock: FakeClock;
   readonly broker = new MemoryBroker();
   readonly bus = this.broker.connect(CONTROLLER_INBOX);
   readonly ship = this.broker.connect(nodeInbox("ship1"));
@@ -46,24 +72,48 @@ export class World {
   readonly nodes: FakeStore<EdgeNode> = new FakeStore("EdgeNode", (object, deleted) => {
     this.controller.nodeChanged(object, deleted);
   });
-  readonly controller = new Controller({
-    commands: this.commands,
-    nodes: this.nodes,
-    errors: fakeStoreErrors,
-    bus: this.bus,
-    events: { record: (_, event) => this.events.push(event) },
-    registerNodes: true,
-    nodeGracePeriodMs: GRACE_MS,
-    clock: this.clock,
-    random: () => 1,
-    logger: this.logger,
-    mayAct: () => this.mayAct,
-  });
+  /** Who signs what the node says. */
+  signers: readonly Signer[] = NODE_SIGNERS;
+  readonly controller: Controller;
   mayAct = true;
   readonly received: Command[] = [];
   readonly withdrawals: Withdrawal[] = [];
   readonly #stop = new AbortController();
   helloRequests = 0;
+  readonly #isInsecure: boolean;
+  #sequence = 0;
+
+  constructor({ security, identity, namespace, clock }: WorldOptions = {}) {
+    this.clock = clock ?? new FakeClock(Date.parse("2026-11-24T06:00:00.250Z"));
+    const isInsecure = security === "insecure";
+    this.#isInsecure = isInsecure;
+    this.controller = new Controller({
+      commands: this.commands,
+      nodes: this.nodes,
+      errors: fakeStoreErrors,
+      bus: this.bus,
+      events: { record: (_, event) => this.events.push(event) },
+      values: { read: () => Promise.resolve("notFound") },
+      security: () =>
+        isInsecure ? "insecure" : { signers: CONTROLLER_SIGNERS, set: COMMAND_KEYS },
+      identity,
+      namespace,
+      registerNodes: isInsecure,
+      nodeGracePeriodMs: GRACE_MS,
+      clock: this.clock,
+      random: () => 1,
+      logger: this.logger,
+      mayAct: () => this.mayAct,
+    });
+  }
+
+  /** The EdgeNode of the node, as somebody has put it into Git. */
+  async declare(namespace = "default"): Promise<EdgeNode> {
+    const spec = { disabled: false, publicKey: NODE_KEY.publicKey };
+    const node = await this.nodes.create({ metadata: { namespace, name: "ship1" }, spec });
+    await settle();
+    return node;
+  }
 
   async start(clusterID = CLUSTER_ID): Promise<this> {
     void this.controller.run(this.#stop.signal, clusterID);
@@ -79,10 +129,21 @@ export class World {
     }
   }
 
+  /** What a node says: signed, now, and for the first time. Its EdgeNode is there, unless nothing is signed. */
   async hello(overrides: Partial<Hello> = {}): Promise<unknown> {
-    const hello: Hello = {
+    const isDeclared = this.nodes.get("default/ship1") !== undefined;
+    if (!this.#isInsecure && !isDeclared) await this.declare();
+    return this.say(this.helloOf(overrides));
+  }
+
+  helloOf(overrides: Partial<Hello> = {}): Hello {
+    this.#sequence += 1;
+    return {
       namespace: "default",
       sessionID: SESSION_ID,
+      sequence: this.#sequence,
+      signedAt: timestampOf(this.clock.now()),
+      sealingKey: SEALING_KEY,
       bootID: OTHER_UID,
       ledgerID: LEDGER_ID,
       ledgerCounter: 0,
@@ -94,21 +155,25 @@ export class World {
       runsWithoutReceipt: 0,
       ...overrides,
     };
-    const reply = await this.#ask(
-      eventSubject("ship1", "hello"),
-      encodeMessage(helloMessage, hello),
-    );
-    await settle();
-    return reply && decodeMessage(helloReplyMessage, reply);
   }
 
-  async result(report: RunReport, clusterID = CLUSTER_ID): Promise<Receipt | undefined> {
-    const { result = runResult() } = report;
-    const message = { ...report, clusterID, state: "Finished" as const, result };
-    const data = encodeMessage(resultMessage, message);
-    const reply = await this.#ask(eventSubject("ship1", "result"), data);
+  async say(hello: Hello): Promise<unknown> {
+    const request = encodeMessage(helloMessage, hello, this.#nodeSigners);
+    const reply = await this.#ask(eventSubject("ship1", "hello"), request);
     await settle();
-    return reply && decodeMessage(receiptMessage, reply);
+    return reply && decodeReply(helloReplyMessage, reply, { request, trust: this.trust });
+  }
+
+  async result(
+    report: RunReport & { node?: string },
+    clusterID = CLUSTER_ID,
+  ): Promise<Receipt | undefined> {
+    const { result = runResult() } = report;
+    const message = { node: "ship1", ...report, clusterID, state: "Finished" as const, result };
+    const request = encodeMessage(resultMessage, message, this.#nodeSigners);
+    const reply = await this.#ask(eventSubject("ship1", "result"), request);
+    await settle();
+    return reply && decodeReply(receiptMessage, reply, { request, trust: this.trust });
   }
 
   /**
@@ -125,14 +190,14 @@ export class World {
         return;
       }
       if (message.subject.endsWith(".cancel")) {
-        const withdrawal = decodeMessage(withdrawalMessage, message.data);
+        const withdrawal = decodeMessage(withdrawalMessage, message.data, this.trust);
         this.withdrawals.push(withdrawal);
-        message.respond(encodeMessage(ackMessage, answerToWithdrawal(withdrawal)));
+        message.respond(this.#ack(answerToWithdrawal(withdrawal), message.data));
         return;
       }
-      const command = decodeMessage(commandMessage, message.data);
+      const command = decodeMessage(commandMessage, message.data, this.trust);
       this.received.push(command);
-      message.respond(encodeMessage(ackMessage, answer(command)));
+      message.respond(this.#ack(answer(command), message.data));
     });
     return () => {
       subscription.unsubscribe();
@@ -145,6 +210,19 @@ export class World {
 
   status(): EdgeCommand["status"] | undefined {
     return this.commands.get(KEY)?.status;
+  }
+
+  /** Whom the node believes. */
+  get trust(): Trust {
+    return this.#isInsecure ? ANYONE : trustIn(() => COMMAND_KEYS.keys);
+  }
+
+  get #nodeSigners(): readonly Signer[] {
+    return this.#isInsecure ? NO_SIGNERS : this.signers;
+  }
+
+  #ack(ack: Ack, request: Uint8Array): Uint8Array {
+    return encodeReply(ackMessage, ack, { request, signers: this.#nodeSigners });
   }
 
   /** Undefined if nobody answered by the time that everything that follows at once has happened. */

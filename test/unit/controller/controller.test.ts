@@ -4,6 +4,7 @@ import { encodeMessage } from "../../../src/protocol/envelope.ts";
 import { errorEventMessage } from "../../../src/protocol/error-event.ts";
 import { eventSubject } from "../../../src/protocol/subjects.ts";
 import { edgeCommand, OTHER_UID, runReport } from "../../support/builders.ts";
+import { NODE_SIGNERS } from "../../support/test-keys.ts";
 import { settle } from "../../support/fake-clock.ts";
 import { accepting, CLUSTER_ID, GRACE_MS, KEY, LEDGER_ID, World } from "./controller-world.ts";
 
@@ -78,13 +79,13 @@ describe("results that belong elsewhere", () => {
 
 describe("hellos", () => {
   test("of a node of another cluster are left to its own controller", async () => {
-    const world = await new World().start();
+    const world = await new World({ security: "insecure" }).start();
     expect(await world.hello({ clusterID: OTHER_UID })).toBeUndefined();
     expect(world.nodes.get("default/ship1")).toBeUndefined();
   });
 
   test("register the node, tell the time, and cost no further write while nothing changes", async () => {
-    const world = await new World().start();
+    const world = await new World({ security: "insecure" }).start();
     expect(await world.hello()).toMatchObject({ accepted: true, clusterID: CLUSTER_ID });
     expect(world.nodes.get("default/ship1")?.status).toMatchObject({ ledgerID: LEDGER_ID });
     const { writes } = world.nodes;
@@ -184,12 +185,16 @@ test("an agent's own error is an Event and makes its node Degraded for a while",
   await world.hello();
   const error = {
     namespace: "default",
+    node: "ship1",
     process: "method/exec",
     severity: "error",
     message: "no fork",
   } as const;
   for (let i = 0; i < 10; i += 1) {
-    world.ship.publish(eventSubject("ship1", "error"), encodeMessage(errorEventMessage, error));
+    world.ship.publish(
+      eventSubject("ship1", "error"),
+      encodeMessage(errorEventMessage, error, NODE_SIGNERS),
+    );
   }
   await settle();
   const degraded = (): unknown =>

@@ -1,9 +1,13 @@
 import { ControllerClock } from "../../../src/agent/controller-clock.ts";
 import type { DueRun } from "../../../src/agent/dispatcher.ts";
+import { ownAccount } from "../../../src/agent/account.ts";
+import type { AgentSecurity } from "../../../src/agent/security.ts";
+import { PERMITTED } from "../../support/standings.ts";
 import { Inbox } from "../../../src/agent/inbox.ts";
 import { Ledger } from "../../../src/agent/ledger.ts";
 import type { LedgerTables } from "../../../src/agent/ledger-tables.ts";
 import { Outbox } from "../../../src/agent/outbox.ts";
+import { ownHello } from "../../../src/agent/own-hello.ts";
 import { Readiness } from "../../../src/agent/readiness.ts";
 import { interruption } from "../../../src/agent/recovery.ts";
 import {
@@ -12,21 +16,31 @@ import {
   type EndCause,
   type RunEnd,
 } from "../../../src/agent/run-end.ts";
-import { decodeMessage, encodeMessage } from "../../../src/protocol/envelope.ts";
+import { decodeReply, encodeMessage } from "../../../src/protocol/envelope.ts";
 import { helloMessage, helloReplyMessage } from "../../../src/protocol/hello.ts";
 import { eventSubject, nodeInbox } from "../../../src/protocol/subjects.ts";
+import { ANYONE, NO_SIGNERS } from "../../../src/protocol/signature.ts";
 import type { RunReport } from "../../../src/protocol/run.ts";
-import { PROTOCOL } from "../../../src/protocol/version.ts";
 import type { Clock } from "../../../src/runtime/clock.ts";
 import { ErrorKernel } from "../../../src/runtime/errorkernel.ts";
 import type { Logger } from "../../../src/runtime/logger.ts";
 import { NoticeLog } from "../../../src/runtime/notice-log.ts";
+import { UntrustedReports } from "../../../src/agent/untrusted-reports.ts";
+import { newSealingKey } from "../../../src/identity/sealing.ts";
 import type { Network } from "./network.ts";
 import type { Truth } from "./truth.ts";
 
 export const NODE = "ship1";
 const NAMESPACE = "default";
 const METHOD = { name: "shellcommand", problem: () => undefined, run: neverCalled };
+const FACTS = { os: "linux", arch: "x64", kernel: "6", hostname: "h" };
+const SECURITY: AgentSecurity = {
+  signers: NO_SIGNERS,
+  trust: ANYONE,
+  sealingKey: newSealingKey(),
+  trustSerial: undefined,
+  learn: neverCalled,
+};
 const HELLO_TIMEOUT_MS = 5_000;
 const LOOKUPS = 10;
 
@@ -49,6 +63,8 @@ interface Process {
 
 interface Agent {
   readonly sessionID: string;
+  /** Of its last hello. */
+  sequence: number;
   readonly life: AbortController;
   readonly controllerClock: ControllerClock;
   readonly outbox: Outbox;
@@ -93,12 +109,14 @@ export class NodeModel {
     const bus = network.connect(NODE, nodeInbox(NODE));
     const readiness = new Readiness(clock);
     const kernel = new ErrorKernel({ logger, onShutdown: () => undefined });
+    const untrusted = new UntrustedReports({ clock, kernel });
     const offset = this.#keptOffset;
     const keep = (kept: number): void => {
       this.#keptOffset = kept;
     };
     const agent: Agent = {
       sessionID: newID(),
+      sequence: 0,
       life: new AbortController(),
       controllerClock: new ControllerClock(clock, { offset, keep }),
       outbox: new Outbox({
@@ -109,6 +127,8 @@ export class NodeModel {
         logger,
         kernel,
         ledger: this.#ledger,
+        security: SECURITY,
+        untrusted,
       }),
       waiting: [],
     };
@@ -118,7 +138,9 @@ export class NodeModel {
       namespace: NAMESPACE,
       bus,
       ledger: this.#ledger,
-      methods: [METHOD],
+      security: SECURITY,
+      untrusted,
+      permits: { permission: () => Promise.resolve(PERMITTED) },
       newID: () => {
         const runID = newID();
         this.#runIDs.set(runID, 0);
@@ -178,25 +200,27 @@ export class NodeModel {
     const agent = this.#agent;
     const bus = this.#surroundings.network.endpoint(NODE);
     if (agent === undefined || bus === undefined) return;
-    const data = encodeMessage(helloMessage, {
+    agent.sequence += 1;
+    const own = ownHello({
       namespace: NAMESPACE,
-      ...(this.#ledger.clusterID === undefined ? {} : { clusterID: this.#ledger.clusterID }),
-      sessionID: agent.sessionID,
-      bootID: this.#bootID,
-      ledgerID: this.#ledger.ledgerID,
-      ledgerCounter: this.#ledger.read.counter(),
       agentVersion: "0.1.0",
-      protocol: PROTOCOL,
-      methods: [METHOD.name],
-      facts: { os: "linux", arch: "x64", kernel: "6", hostname: "h" },
-      ...this.#ledger.read.helloRuns(),
+      sessionID: agent.sessionID,
+      machine: { bootID: this.#bootID, facts: FACTS, account: ownAccount() },
+      methods: [METHOD],
+      ledger: this.#ledger,
+      security: SECURITY,
     });
+    const said = { ...own, sequence: agent.sequence, ...agent.controllerClock.signedAt() };
+    const data = encodeMessage(helloMessage, said, NO_SIGNERS);
     const subject = eventSubject(NODE, "hello");
     void bus.request(subject, data, { timeoutMs: HELLO_TIMEOUT_MS }).then(async (outcome) => {
       if (outcome.kind !== "reply" || this.#agent !== agent) return;
-      const reply = decodeMessage(helloReplyMessage, outcome.data);
-      if (!reply.accepted) return;
+      const reply = decodeReply(helloReplyMessage, outcome.data, { request: data, trust: ANYONE });
       agent.controllerClock.set(Date.parse(reply.time));
+      if (!reply.accepted) {
+        if (reply.reason === "Stale") this.hello();
+        return;
+      }
       await this.#ledger.pinCluster(reply.clusterID);
       agent.outbox.sendAll();
     });

@@ -1,7 +1,8 @@
 import { edgeCommandSpec, type EdgeCommand } from "../../../src/api/v1alpha1/edgecommand.ts";
 import { ackMessage } from "../../../src/protocol/ack.ts";
 import type { BusMessage } from "../../../src/protocol/bus.ts";
-import { decodeMessage } from "../../../src/protocol/envelope.ts";
+import { decodeMessage, decodeReply } from "../../../src/protocol/envelope.ts";
+import { ANYONE } from "../../../src/protocol/signature.ts";
 import { receiptMessage } from "../../../src/protocol/result.ts";
 import {
   CONTROLLER_INBOX,
@@ -294,17 +295,17 @@ export class World {
 
   /** What one side has said, it has to keep. */
   #answered(asked: Pick<BusMessage, "subject" | "data">, data: Uint8Array): void {
-    if (asked.subject === eventSubject(NODE, "result")) this.#receipted(data);
+    if (asked.subject === eventSubject(NODE, "result")) this.#receipted(asked.data, data);
     if (asked.subject === withdrawalSubject(NODE)) {
-      const withdrawal = decodeMessage(withdrawalMessage, asked.data);
-      const { answer } = decodeMessage(ackMessage, data);
+      const withdrawal = decodeMessage(withdrawalMessage, asked.data, ANYONE);
+      const { answer } = decodeReply(ackMessage, data, { request: asked.data, trust: ANYONE });
       const isTaken = withdrawal.scope === "resource" && answer !== "refused";
       if (isTaken) this.#truth.withdrawn(withdrawal.uid);
     }
   }
 
-  #receipted(data: Uint8Array): void {
-    const receipt = decodeMessage(receiptMessage, data);
+  #receipted(request: Uint8Array, data: Uint8Array): void {
+    const receipt = decodeReply(receiptMessage, data, { request, trust: ANYONE });
     if (receipt.receipt === "refused") this.#problems.push(receipt.message);
     else if (receipt.receipt === "stored" && !this.#truth.wasStored(receipt.runID)) {
       this.#problems.push(`run ${receipt.runID} has its receipt and was never in etcd`);

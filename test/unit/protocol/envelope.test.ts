@@ -1,20 +1,26 @@
 import * as fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import {
-  decodeMessage,
-  encodeMessage,
   MalformedMessageError,
   payloadType,
   UnsupportedVersionError,
-  type MessageType,
 } from "../../../src/protocol/envelope.ts";
-import { exportedMessageTypes, goldenMessages } from "../../support/golden-messages.ts";
+import { ANYONE } from "../../../src/protocol/signature.ts";
+import {
+  decodeGolden,
+  encodeGolden,
+  exportedMessageTypes,
+  goldenFrame,
+  goldenMessages,
+  type AnyMessageType,
+  type GoldenMessage,
+} from "../../support/golden-messages.ts";
 import { isObject, places, withValueAt, type Path } from "../../support/json-walk.ts";
 
 const goldens = await goldenMessages();
 const types = await exportedMessageTypes();
 
-function golden(wanted: string): { type: MessageType<unknown>; payload: unknown } {
+function golden(wanted: string): GoldenMessage {
   const found = goldens.find(({ name }) => name === wanted);
   if (found === undefined) throw new Error(`there is no golden message ${wanted}`);
   return found;
@@ -24,25 +30,27 @@ function bytes(value: unknown): Uint8Array {
   return Buffer.from(JSON.stringify(value));
 }
 
-function framed(payload: unknown, type: string): Record<string, unknown> {
-  return {
-    payloadType: type,
-    payload: Buffer.from(JSON.stringify(payload)).toString("base64"),
-    signatures: [],
-  };
+/** Without a signature: these tests are about what is said, not about who says it. */
+function framed(type: AnyMessageType, payload: unknown): Record<string, unknown> {
+  return { ...goldenFrame(type, payload), signatures: [] };
+}
+
+/** Where an error says that the message itself begins. */
+function rootOf(type: AnyMessageType): string {
+  return type.isReply === true ? "payload.reply" : "payload";
 }
 
 /** What decoding throws; undefined if it does not. */
-function thrownBy(type: MessageType<unknown>, wire: Uint8Array): unknown {
+function thrownBy(type: AnyMessageType, wire: Uint8Array): unknown {
   try {
-    decodeMessage(type, wire);
+    decodeGolden(type, wire, ANYONE);
     return undefined;
   } catch (thrown) {
     return thrown;
   }
 }
 
-function messageOf(type: MessageType<unknown>, wire: Uint8Array): string {
+function messageOf(type: AnyMessageType, wire: Uint8Array): string {
   const thrown = thrownBy(type, wire);
   expect(thrown).toBeInstanceOf(MalformedMessageError);
   return (thrown as Error).message;
@@ -50,7 +58,7 @@ function messageOf(type: MessageType<unknown>, wire: Uint8Array): string {
 
 describe("the frame", () => {
   const { type, payload } = golden("receipt.stored");
-  const frame = framed(payload, payloadType(type));
+  const frame = framed(type, payload);
 
   test("has the media type of its message", () => {
     expect(payloadType(type)).toBe("application/vnd.steward.receipt.v1+json");
@@ -65,7 +73,22 @@ describe("the frame", () => {
     ["no payload", bytes({ ...frame, payload: undefined }), /^envelope\.payload: /],
     ["a payload that is not base64", bytes({ ...frame, payload: "{}" }), /^envelope\.payload: /],
     ["no signatures", bytes({ ...frame, signatures: undefined }), /^envelope\.signatures: /],
-    ["a signature", bytes({ ...frame, signatures: [{ sig: "x" }] }), /^envelope\.signatures/],
+    ["half a signature", bytes({ ...frame, signatures: [{ sig: "x" }] }), /^envelope\.signatures/],
+    [
+      "more signatures than anybody has keys",
+      bytes({ ...frame, signatures: Array.from({ length: 9 }, () => ({ keyid: "U", sig: "" })) }),
+      /^envelope\.signatures: /,
+    ],
+    [
+      "a signature that is not base64",
+      bytes({ ...frame, signatures: [{ keyid: "U", sig: "?" }] }),
+      /^envelope\.signatures\.0\.sig: /,
+    ],
+    [
+      "an endless key id",
+      bytes({ ...frame, signatures: [{ keyid: "U".repeat(129), sig: "" }] }),
+      /^envelope\.signatures\.0\.keyid: /,
+    ],
     ["an unknown field", bytes({ ...frame, keyid: "1" }), /^envelope: Unrecognized key: "keyid"$/],
     [
       "an endless type",
@@ -97,7 +120,7 @@ describe("the frame", () => {
     "in version %i of the same message is an unsupported version",
     (version) => {
       const other = payloadType({ ...type, version });
-      const thrown = thrownBy(type, bytes(framed({ later: true }, other)));
+      const thrown = thrownBy(type, bytes({ ...frame, payloadType: other }));
       expect(thrown).toBeInstanceOf(UnsupportedVersionError);
       expect(thrown).toBeInstanceOf(MalformedMessageError);
       expect((thrown as Error).message).toContain(`got "${other}"`);
@@ -120,8 +143,8 @@ describe("the payload", () => {
     for (const { name, type, payload } of goldens) {
       for (const { path, value } of places(payload)) {
         if (!isObject(value)) continue;
-        const wire = encodeMessage(type, withValueAt(payload, [...path, "surprise"], 1));
-        const where = ["payload", ...path].join(".");
+        const wire = encodeGolden(type, withValueAt(payload, [...path, "surprise"], 1));
+        const where = [rootOf(type), ...path].join(".");
         expect(messageOf(type, wire), name).toBe(`${where}: Unrecognized key: "surprise"`);
       }
     }
@@ -130,8 +153,8 @@ describe("the payload", () => {
   test("is refused by the name of the field that has another type", () => {
     for (const { name, type, payload } of goldens) {
       for (const { path } of places(payload)) {
-        const wire = encodeMessage(type, withValueAt(payload, path, [[path]]));
-        const where = ["payload", ...path].join(".");
+        const wire = encodeGolden(type, withValueAt(payload, path, [[path]]));
+        const where = [rootOf(type), ...path].join(".");
         expect(messageOf(type, wire).startsWith(where), `${name}: ${where}`).toBe(true);
       }
     }
@@ -186,24 +209,41 @@ describe("the payload", () => {
     ["hello", ["runsWithoutReceipt"], -1],
     ["hello-reply.accepted", ["time"], "now"],
     ["hello-reply.refused", ["reason"], "Because"],
+    ["hello-reply.accepted", ["commandKeys", "keys"], []],
+    ["hello-reply.accepted", ["commandKeys", "serial"], 0],
+    ["hello-reply.accepted", ["commandKeys", "keys", 0], `A${"A".repeat(55)}`],
+    ["hello", ["sequence"], 0],
+    ["hello", ["sealingKey"], "AAAA"],
+    ["hello", ["trustSerial"], 0],
+    ["hello-request", ["signedAt"], "now"],
+    ["command", ["work", "runAs"], "root; reboot"],
+    ["command", ["work", "runAs"], ""],
+    ["command", ["sealed"], "{}"],
+    ["command", ["sealed"], "A".repeat(262_148)],
+    ["enroll", ["publicKey"], "SU"],
+    ["enroll", ["token"], "U".repeat(57)],
+    ["enroll", ["nonce"], "1"],
+    ["enroll-reply.enrolled", ["jwt"], "x".repeat(4_097)],
+    ["enroll-reply.refused", ["reason"], "Because"],
     ["error", ["severity"], "info"],
+    ["error", ["node"], "*"],
   ])("of %s is refused if its %j is %j", (name, path, value) => {
     const { type, payload } = golden(name);
-    const wire = encodeMessage(type, withValueAt(payload, path, value));
+    const wire = encodeGolden(type, withValueAt(payload, path, value));
     expect(messageOf(type, wire)).toMatch(
-      new RegExp(`^payload\\.${path.join("\\.")}(\\.\\d+)?: .`),
+      new RegExp(`^${rootOf(type)}\\.${path.join("\\.")}(\\.\\d+)?: .`),
     );
   });
 
   test("of a result has a result", () => {
     const { type, payload } = golden("result");
-    const wire = encodeMessage(type, withValueAt(payload, ["result"], undefined));
+    const wire = encodeGolden(type, withValueAt(payload, ["result"], undefined));
     expect(messageOf(type, wire)).toMatch(/^payload\.result: /);
   });
 
   test("is refused in bounded words, whatever its field is called", () => {
     const { type, payload } = golden("hello");
-    const wire = encodeMessage(type, { ...(payload as object), ["🚢".repeat(500_000)]: 1 });
+    const wire = encodeGolden(type, { ...(payload as object), ["🚢".repeat(500_000)]: 1 });
     const message = messageOf(type, wire);
     expect(message.length).toBeLessThan(300);
     expect(message.isWellFormed()).toBe(true);
@@ -217,11 +257,7 @@ describe("the payload", () => {
         /^\{/,
         `{${JSON.stringify(key)}:{"polluted":1},`,
       );
-      const frame = {
-        payloadType: payloadType(type),
-        payload: Buffer.from(json).toString("base64"),
-        signatures: [],
-      };
+      const frame = { ...framed(type, payload), payload: Buffer.from(json).toString("base64") };
       expect(messageOf(type, bytes(frame))).toContain(key);
       expect(messageOf(type, Buffer.from(json))).toMatch(/^envelope/);
       expect(({} as Record<string, unknown>)["polluted"]).toBeUndefined();
@@ -231,16 +267,16 @@ describe("the payload", () => {
   test("may be nested deeper than any stack", () => {
     const { type } = golden("hello");
     const deep = Buffer.from("[".repeat(200_000) + "]".repeat(200_000));
-    const frame = { ...framed(null, payloadType(type)), payload: deep.toString("base64") };
+    const frame = { ...framed(type, null), payload: deep.toString("base64") };
     expect(messageOf(type, deep)).toMatch(/^envelope/);
     expect(messageOf(type, bytes(frame))).toMatch(/^payload/);
   });
 });
 
 /** Decoding either throws the one error or returns exactly what was sent. */
-function check(type: MessageType<unknown>, wire: Uint8Array, sent?: unknown): void {
+function check(type: AnyMessageType, wire: Uint8Array, sent?: unknown): void {
   try {
-    const decoded = decodeMessage(type, wire);
+    const decoded = decodeGolden(type, wire, ANYONE);
     expect(type.schema.safeParse(decoded).success).toBe(true);
     if (sent !== undefined) expect(JSON.parse(JSON.stringify(sent))).toEqual(decoded);
   } catch (thrown) {
@@ -266,7 +302,7 @@ describe("whatever comes in", () => {
     fc.assert(
       fc.property(anyType, anyJson, (type, json) => {
         expect(thrownBy(type, bytes(json))).toBeInstanceOf(MalformedMessageError);
-        const wire = bytes(framed(json, payloadType(type)));
+        const wire = bytes(framed(type, json));
         expect(thrownBy(type, wire)).toBeInstanceOf(MalformedMessageError);
       }),
     );
@@ -315,7 +351,7 @@ describe("whatever comes in", () => {
         const inside = [...places(payload)];
         const path = inside[index % inside.length]?.path ?? [];
         const changed = withValueAt(payload, path, value) ?? null;
-        check(type, bytes(framed(changed, payloadType(type))), changed);
+        check(type, bytes(framed(type, changed)), changed);
       }),
       { numRuns: 500 },
     );
@@ -325,7 +361,7 @@ describe("whatever comes in", () => {
     const fields = fc.constantFrom("payloadType", "payload", "signatures", "__proto__", "x");
     fc.assert(
       fc.property(anyGolden, fields, anyJson, ({ type, payload }, field, value) => {
-        const frame = { ...framed(payload, payloadType(type)), [field]: value };
+        const frame = { ...framed(type, payload), [field]: value };
         check(type, bytes(frame), payload);
       }),
     );

@@ -1,8 +1,14 @@
 import { readdirSync } from "node:fs";
 import { describe, expect, test } from "vitest";
 import { z } from "zod";
-import { decodeMessage, encodeMessage } from "../../../src/protocol/envelope.ts";
-import { exportedMessageTypes, goldenMessages } from "../../support/golden-messages.ts";
+import { trustIn } from "../../../src/identity/signatures.ts";
+import {
+  decodeGolden,
+  encodeGolden,
+  exportedMessageTypes,
+  goldenMessages,
+  goldenSigners,
+} from "../../support/golden-messages.ts";
 import { isObject, places } from "../../support/json-walk.ts";
 
 const goldens = await goldenMessages();
@@ -12,13 +18,19 @@ describe("a golden message", () => {
   test.each(goldens)(
     "$name is encoded to the bytes of its wire file",
     ({ type, payload, wire }) => {
-      expect(text(encodeMessage(type, payload))).toBe(text(wire));
+      expect(text(encodeGolden(type, payload))).toBe(text(wire));
     },
   );
 
-  test.each(goldens)("$name is decoded from the bytes of its wire file", (golden) => {
-    expect(decodeMessage(golden.type, golden.wire)).toEqual(golden.payload);
-  });
+  test.each(goldens)(
+    "$name is decoded from the bytes of its wire file by who trusts one of its keys",
+    (golden) => {
+      for (const { keyID } of goldenSigners(golden.type, golden.payload)) {
+        const trust = trustIn(() => [keyID]);
+        expect(decodeGolden(golden.type, golden.wire, trust)).toEqual(golden.payload);
+      }
+    },
+  );
 });
 
 describe("golden messages", () => {

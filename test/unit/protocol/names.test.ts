@@ -183,3 +183,45 @@ test.each([
 ])("a revision may be %s: %s", (text, want) => {
   expect(names.revision.safeParse(text).success).toBe(want);
 });
+
+test.each([
+  [`U${"A".repeat(55)}`, true],
+  [`U${"Z2347".repeat(11)}`, true],
+  ["", false],
+  [`A${"A".repeat(55)}`, false],
+  [`SU${"A".repeat(56)}`, false],
+  [`U${"A".repeat(54)}`, false],
+  [`U${"A".repeat(54)}1`, false],
+  [`U${"a".repeat(55)}`, false],
+  [`U${"A".repeat(55)}\n`, false],
+])("a public key may be %j: %s", (text, want) => {
+  expect(names.publicKey.safeParse(text).success).toBe(want);
+});
+
+test.each([
+  ["root", true],
+  ["_apt", true],
+  ["steward-runner", true],
+  ["a".repeat(32), true],
+  ["", false],
+  ["0", false],
+  ["-u", false],
+  ["Root", false],
+  ["a b", false],
+  ["a:b", false],
+  ["a.b", false],
+  ["root\n", false],
+  ["a".repeat(33), false],
+])("the user that a command runs as may be %j: %s", (text, want) => {
+  expect(names.userName.safeParse(text).success).toBe(want);
+});
+
+test.each([
+  ["A".repeat(43), true],
+  ["_-".repeat(21) + "A", true],
+  ["A".repeat(42), false],
+  ["A".repeat(44), false],
+  ["+".repeat(43), false],
+])("a sealing key may be %j: %s", (text, want) => {
+  expect(names.sealingKey.safeParse(text).success).toBe(want);
+});

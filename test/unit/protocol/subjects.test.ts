@@ -5,6 +5,7 @@ import {
   commandsOfNode,
   commandSubject,
   CONTROLLER_INBOX,
+  ENROLLMENT_INBOX,
   eventsOfAllNodes,
   eventSubject,
   helloRequestSubject,
@@ -15,7 +16,7 @@ import {
   type EventName,
 } from "../../../src/protocol/subjects.ts";
 
-const EVENTS: readonly EventName[] = ["hello", "result", "error"];
+const EVENTS: readonly EventName[] = ["hello", "result", "error", "enroll"];
 
 /** What is no token of a subject of ours, or is one that means something else to NATS. */
 const HOSTILE = [
@@ -53,6 +54,7 @@ describe("subjects", () => {
     [eventSubject("ship1", "hello"), "ship1.event.hello"],
     [eventSubject("ship1", "result"), "ship1.event.result"],
     [eventSubject("ship1", "error"), "ship1.event.error"],
+    [eventSubject("ship1", "enroll"), "ship1.event.enroll"],
     [eventsOfAllNodes("result"), "*.event.result"],
     [nodeInbox("ship1"), "_INBOX_ship1"],
   ])("%s is %s", (built, want) => {
@@ -175,7 +177,7 @@ describe("isReplyTo", () => {
   test("never takes the inbox of one for that of another", () => {
     fc.assert(
       fc.property(nodes, nodes, (mine, other) => {
-        const inboxes = [nodeInbox(mine), CONTROLLER_INBOX];
+        const inboxes = [nodeInbox(mine), CONTROLLER_INBOX, ENROLLMENT_INBOX];
         if (mine !== other) inboxes.push(nodeInbox(other));
         for (const from of inboxes) {
           const matching = inboxes.filter((to) => isReplyTo(to, `${from}.abc`));

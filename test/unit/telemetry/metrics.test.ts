@@ -26,6 +26,10 @@ function exercise(metrics: Metrics): void {
   metrics.commands.recorded(1_500);
   metrics.commands.resent();
   metrics.commands.rejected("ship1.event.hello");
+  metrics.identity.distrusted("ship1.event.hello");
+  metrics.identity.enrolled();
+  metrics.identity.enrollmentRefused("TokenExpired");
+  metrics.identity.revocationFailed();
   metrics.followBus({ connected: true, onConnectedChange: () => () => {} });
   metrics.processError({ process: "watch/edgenodes", severity: "error" });
   metrics.collectFrom({
@@ -50,11 +54,15 @@ const CATALOGUE: readonly [name: string, type: string, labels: readonly string[]
   ["steward_bus_reconnects_total", "counter", []],
   ["steward_command_latency_seconds", "histogram", []],
   ["steward_commands", "gauge", ["phase"]],
+  ["steward_enrollments_refused_total", "counter", ["reason"]],
+  ["steward_node_credentials_issued_total", "counter", []],
   ["steward_nodes", "gauge", ["ready"]],
   ["steward_process_errors_total", "counter", ["process_kind", "severity"]],
   ["steward_receipts_outstanding", "gauge", []],
   ["steward_rejected_messages_total", "counter", ["subject_kind"]],
   ["steward_resends_total", "counter", []],
+  ["steward_revocation_failures_total", "counter", []],
+  ["steward_untrusted_messages_total", "counter", ["subject_kind"]],
   ["steward_watch_restarts_total", "counter", ["reason", "resource"]],
   ["workqueue_adds_total", "counter", ["name"]],
   ["workqueue_depth", "gauge", ["name"]],

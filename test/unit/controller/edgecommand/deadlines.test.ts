@@ -99,7 +99,11 @@ describe("a node that has accepted a run and is silent", () => {
     ],
     [
       "and whose name another one has",
-      { now: end, silentMs: 1e9, node: { kind: "conflict", message: "Taken." } },
+      {
+        now: end,
+        silentMs: 1e9,
+        node: { kind: "barred", reason: "NameConflict", message: "Taken." },
+      },
       "Unknown",
     ],
     ["and said hello right now", { now: end, silentMs: 0, node: { kind: "arriving" } }, "Running"],

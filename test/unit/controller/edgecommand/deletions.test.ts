@@ -7,6 +7,7 @@ import {
 } from "../../../../src/controller/edgecommand/absent-runs.ts";
 import { Deletions, MAX_DELETIONS } from "../../../../src/controller/edgecommand/deletions.ts";
 import type { NodeView } from "../../../../src/controller/edgecommand/observe.ts";
+import { ANYONE, NO_SIGNERS } from "../../../../src/protocol/signature.ts";
 import { CONTROLLER_INBOX } from "../../../../src/protocol/subjects.ts";
 import { edgeCommand, OTHER_UID, SESSION_ID } from "../../../support/builders.ts";
 import { FakeClock } from "../../../support/fake-clock.ts";
@@ -38,6 +39,8 @@ test("more deletions than are held drop the oldest, and no more than that", () =
       askForHello: () => undefined,
     },
     bus: new MemoryBroker().connect(CONTROLLER_INBOX),
+    security: { signers: NO_SIGNERS, trustOf: () => ANYONE },
+    rejections: { refuse: () => undefined },
     clock: new FakeClock(),
     random: () => 1,
     logger: new RecordingLogger(),

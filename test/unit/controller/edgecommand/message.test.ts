@@ -3,6 +3,7 @@ import { expect, test } from "vitest";
 import { commandFor, withdrawalFor } from "../../../../src/controller/edgecommand/message.ts";
 import { commandMessage } from "../../../../src/protocol/command.ts";
 import { decodeMessage, encodeMessage } from "../../../../src/protocol/envelope.ts";
+import { ANYONE, NO_SIGNERS } from "../../../../src/protocol/signature.ts";
 import { withdrawalMessage } from "../../../../src/protocol/withdrawal.ts";
 import { edgeCommand, NOW, OTHER_UID, SESSION_ID } from "../../../support/builders.ts";
 
@@ -52,7 +53,9 @@ test("a command says which run it is, and on what terms it is to be run", () => 
       idempotent: true,
     },
   });
-  expect(decodeMessage(commandMessage, encodeMessage(commandMessage, message))).toEqual(message);
+  expect(
+    decodeMessage(commandMessage, encodeMessage(commandMessage, message, NO_SIGNERS), ANYONE),
+  ).toEqual(message);
 });
 
 test("the start deadline of what was suspended counts from when it was resumed", () => {
@@ -66,9 +69,9 @@ test("a withdrawal says which run it is, and nothing of what it would do", () =>
   const message = withdrawalFor(command, to);
   expect(message).toMatchObject({ ...which, scope: "run" });
   expect(message).not.toHaveProperty("work");
-  expect(decodeMessage(withdrawalMessage, encodeMessage(withdrawalMessage, message))).toEqual(
-    message,
-  );
+  expect(
+    decodeMessage(withdrawalMessage, encodeMessage(withdrawalMessage, message, NO_SIGNERS), ANYONE),
+  ).toEqual(message);
 });
 
 test("what there is nothing to say of is left out", () => {
@@ -80,5 +83,7 @@ test("what there is nothing to say of is left out", () => {
   expect(Object.keys(message)).not.toContain("ledgerSince");
   expect(Object.keys(message)).not.toContain("takesOver");
   expect(message.terms.startBy).toBeUndefined();
-  expect(decodeMessage(commandMessage, encodeMessage(commandMessage, message))).toEqual(message);
+  expect(
+    decodeMessage(commandMessage, encodeMessage(commandMessage, message, NO_SIGNERS), ANYONE),
+  ).toEqual(message);
 });

@@ -120,7 +120,7 @@ test.each([
 });
 
 test("a name that belongs to another node is a mistake to be mended, not a node that is away", () => {
-  const node = { kind: "conflict", message: "Taken." } as const;
+  const node = { kind: "barred", reason: "NameConflict", message: "Taken." } as const;
   expect(plan(observed(skipping, { ...away, node })).writeStatus?.phase).toBe("WaitingForNode");
 });
 

@@ -105,7 +105,7 @@ describe("a node that is not there", () => {
   test.each([
     [{ kind: "notFound" }, "NodeNotFound", /There is no EdgeNode "ship1" in namespace "default"/],
     [{ kind: "away", message: "Node is silent." }, "NodeAway", /silent/],
-    [{ kind: "conflict", message: "Taken." }, "NodeNameConflict", /Taken/],
+    [{ kind: "barred", reason: "NameConflict", message: "Taken." }, "NodeNameConflict", /Taken/],
   ] as const)("%o is said at once and nothing is sent", (node, reason, message) => {
     const { writeStatus, offer } = plan(observed(edgeCommand(), { node }));
     expect(writeStatus).toMatchObject({ phase: "WaitingForNode", run: { reason } });

@@ -8,7 +8,7 @@ import type { EventClaim } from "../../../../src/controller/ports.ts";
 import type { ControllerStep } from "../../../../src/controller/steps.ts";
 import { ackMessage, type Ack } from "../../../../src/protocol/ack.ts";
 import { commandMessage, type Command } from "../../../../src/protocol/command.ts";
-import { decodeMessage, encodeMessage } from "../../../../src/protocol/envelope.ts";
+import { decodeMessage, encodeReply } from "../../../../src/protocol/envelope.ts";
 import type { Receipt } from "../../../../src/protocol/result.ts";
 import type { RunReport } from "../../../../src/protocol/run.ts";
 import type { Bus, RequestOutcome } from "../../../../src/protocol/bus.ts";
@@ -23,8 +23,16 @@ import {
 } from "../../../support/builders.ts";
 import { FakeClock, settle } from "../../../support/fake-clock.ts";
 import { FakeStore, fakeStoreErrors } from "../../../support/fake-store.ts";
+import { trustIn } from "../../../../src/identity/signatures.ts";
+import {
+  CONTROLLER_KEY,
+  CONTROLLER_SIGNERS,
+  NODE_KEY,
+  NODE_SIGNERS,
+} from "../../../support/test-keys.ts";
 import { RecordingLogger } from "../../../support/recording-logger.ts";
 
+const CONTROLLER_TRUST = trustIn(() => [CONTROLLER_KEY.publicKey]);
 export const KEY = objectKey(edgeCommand().metadata);
 
 /** The reconciler of EdgeCommands alone, over fakes of its ports, and the node ship1 as a test has it. */
@@ -73,7 +81,7 @@ export class ReconcilerWorld {
     const giveReceipt = (receipt: Receipt): void => {
       this.receipts.push(receipt);
     };
-    this.reports.put(KEY, { report, node: "ship1", giveReceipt });
+    this.reports.put(KEY, { report, node: "ship1", nodeNamespace: "default", giveReceipt });
   }
 
   get status(): EdgeCommand["status"] | undefined {
@@ -93,12 +101,13 @@ export class ReconcilerWorld {
   #request(subject: string, data: Uint8Array): RequestOutcome {
     const received =
       subject === withdrawalSubject("ship1")
-        ? decodeMessage(withdrawalMessage, data)
-        : decodeMessage(commandMessage, data);
+        ? decodeMessage(withdrawalMessage, data, CONTROLLER_TRUST)
+        : decodeMessage(commandMessage, data, CONTROLLER_TRUST);
     this.received.push(received);
     const ack = this.answer(received);
     if (ack === undefined) return { kind: "timeout" };
-    return { kind: "reply", data: encodeMessage(ackMessage, ack) };
+    const reply = encodeReply(ackMessage, ack, { request: data, signers: NODE_SIGNERS });
+    return { kind: "reply", data: reply };
   }
 
   #make(): EdgeCommandReconciler {
@@ -114,6 +123,12 @@ export class ReconcilerWorld {
       reports: this.reports,
       exchanges: this.exchanges,
       bus: this.#bus(),
+      security: {
+        signers: CONTROLLER_SIGNERS,
+        trustOf: () => trustIn(() => [NODE_KEY.publicKey]),
+      },
+      rejections: { refuse: () => undefined },
+      values: { read: () => Promise.resolve("notFound") },
       brokerDownMs: () => undefined,
       nodeGracePeriodMs: NODE_GRACE_MS,
       clusterID: () => OTHER_UID,

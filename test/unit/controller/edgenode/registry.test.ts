@@ -11,6 +11,8 @@ function hello(overrides: Partial<Hello> = {}): Hello {
   return {
     namespace: "default",
     sessionID: SESSION_ID,
+    sequence: 1,
+    sealingKey: "s".repeat(43),
     bootID: OTHER_UID,
     ledgerID: OTHER_UID,
     ledgerCounter: 0,
