@@ -4,11 +4,13 @@ import { safeText } from "../protocol/output.ts";
 import { SEARCH_PATH } from "./base-environment.ts";
 import type { Standing } from "./privileges.ts";
 import { rejected, type RunEnd } from "./run-end.ts";
-import { permissionDenied } from "./spawn-failure.ts";
+import { noProcessFor, permissionDenied } from "./spawn-failure.ts";
 
 /** Longer than any local file system takes to say who may do what. */
 const TIMEOUT_MS = 10_000;
 const MAX_COMPLAINT = 200;
+/** What setpriv itself exits with if it cannot give up rights; it has another status for what it cannot execute. */
+const CANNOT_CHANGE = 1;
 const CANNOT_ENTER = 101;
 const CANNOT_EXECUTE = 102;
 const SCRIPT = `cd "$1" 2>/dev/null || exit ${CANNOT_ENTER}; [ -x "$2" ] || exit ${CANNOT_EXECUTE}`;
@@ -39,11 +41,14 @@ export async function accessProblem(
         return permissionDenied(account.username, "work in", workingDir);
       case CANNOT_EXECUTE:
         return permissionDenied(account.username, "execute", program);
-      default:
+      case CANNOT_CHANGE:
         return rejected(
           "CannotRunAs",
           `The node cannot run a command as ${account.username}: ${complaintOf(thrown)}.`,
         );
+      default:
+        // A machine that is short of processes, or slow, is no reason to never run it.
+        return noProcessFor(account.username, complaintOf(thrown));
     }
   }
 }

@@ -14,7 +14,7 @@ import {
   writeFileSync,
 } from "node:fs";
 import { rm } from "node:fs/promises";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import type { Clock } from "../runtime/clock.ts";
 import type { Account } from "./account.ts";
 import { LastWords, makeRoom, type Progress } from "./last-words.ts";
@@ -25,6 +25,8 @@ import { signalProcess, wrapperRuns, wrappersOf } from "./run-processes.ts";
 const REMOVED = ".removed";
 const PRIVATE_FILE = 0o600;
 const PRIVATE_FOLDER = 0o700;
+/** A file system in memory that every Linux machine has. */
+const MEMORY = "/dev/shm";
 const POLL_MS = 20;
 const TIME_UP = "time-up";
 /** What `pid` has when an agent made it. */
@@ -90,19 +92,20 @@ export class AttemptFolder {
   create({ stdin, launch, owner }: AttemptInput): AttemptFiles {
     this.#makeFolder();
     const opened: number[] = [];
-    const open = (name: string, flags: string): number => {
-      const fd = openSync(join(this.path, name), flags, PRIVATE_FILE);
+    const noted = (fd: number): number => {
       opened.push(fd);
       return fd;
     };
+    const open = (name: string, flags: string): number =>
+      noted(openSync(join(this.path, name), flags, PRIVATE_FILE));
     try {
       const files = {
-        stdin: stdin === "" ? ("ignore" as const) : this.#input("stdin", stdin, open),
+        stdin: stdin === "" ? ("ignore" as const) : noted(this.#input("stdin", stdin)),
         stdout: open("stdout", "ax"),
         stderr: open("stderr", "ax"),
         exit: open("exit", "wx+"),
         wrapper: open("wrapper", "ax"),
-        launch: this.#input("launch", launch, open),
+        launch: noted(this.#input("launch", launch)),
       };
       if (owner !== undefined) giveTo(owner, [files.stdin, files.stdout, files.stderr]);
       makeRoom(files.exit);
@@ -122,17 +125,12 @@ export class AttemptFolder {
     }
   }
 
-  #input(name: string, text: string, open: (name: string, flags: string) => number): number {
-    const path = join(this.path, name);
-    const writing = openSync(path, "wx", PRIVATE_FILE);
+  /** In memory, if the machine lets it: what was on a disk stays there after its file is gone. */
+  #input(name: string, text: string): number {
     try {
-      const reading = open(name, "r");
-      // It may hold secrets: it has no name any more when it has them, so that no end of the agent leaves them there.
-      unlinkSync(path);
-      writeFileSync(writing, text);
-      return reading;
-    } finally {
-      closeSync(writing);
+      return unnamedFile(join(MEMORY, `steward-${basename(this.path)}-${name}`), text);
+    } catch {
+      return unnamedFile(join(this.path, name), text);
     }
   }
 
@@ -298,6 +296,24 @@ export class AttemptFolder {
     } catch {
       return undefined;
     }
+  }
+}
+
+/** A file to be read that has no name any more when it has its text: so no end of the agent leaves that there. */
+function unnamedFile(path: string, text: string): number {
+  const writing = openSync(path, "wx", PRIVATE_FILE);
+  let reading: number | undefined;
+  try {
+    unlinkSync(path);
+    // By its descriptor: under its name there may be another's by now.
+    reading = openSync(`/proc/self/fd/${writing}`, "r");
+    writeFileSync(writing, text);
+    return reading;
+  } catch (thrown) {
+    if (reading !== undefined) closeSync(reading);
+    throw thrown;
+  } finally {
+    closeSync(writing);
   }
 }
 

@@ -3,14 +3,7 @@ import type { Clock } from "../runtime/clock.ts";
 import type { ErrorKernel } from "../runtime/errorkernel.ts";
 import { findAccount, SUPERUSER, type Account } from "./account.ts";
 import type { Method } from "./methods/method.ts";
-import {
-  decidePolicy,
-  forbiddenVariable,
-  forbids,
-  type AllowRule,
-  type Policy,
-  type PolicyUser,
-} from "./policy.ts";
+import { decidePolicy, excessOf, type AllowRule, type Policy, type PolicyUser } from "./policy.ts";
 import type { Privileges, Standing } from "./privileges.ts";
 import { rejectionOf } from "./rejection.ts";
 import { rejected, type RunEnd } from "./run-end.ts";
@@ -118,19 +111,17 @@ class PolicyUnavailableError extends Error {
 }
 
 /**
- * Why a command that has its permit may not be started with all that came to its work since, such as variables of
- * which nobody could know the names. Undefined if it may. Pure.
+ * Why a command that has its permit may not be started with all that came to it since: variables of which nobody
+ * could know the names, and terms that it was given while it was asked about. Undefined if it may. Pure.
  */
 export function rejectionOfWhole(
   { rule }: Permit,
-  work: CommandWork,
+  { work, terms }: { readonly work: CommandWork; readonly terms: Pick<CommandTerms, "timeoutMs"> },
   methods: readonly Method[],
 ): RunEnd | undefined {
-  const names = work.env.map(({ name }) => name);
-  const variable = forbiddenVariable(rule, names);
-  return variable === undefined
-    ? rejectionOf(work, methods)
-    : policyDenied(forbids(rule, variable));
+  const variables = work.env.map(({ name }) => name);
+  const excess = excessOf(rule, { timeoutMs: terms.timeoutMs, variables });
+  return excess === undefined ? rejectionOf(work, methods) : policyDenied(excess);
 }
 
 function policyDenied(why: string): RunEnd {

@@ -108,7 +108,7 @@ export class Heartbeat {
   async #say(signal: AbortSignal): Promise<Answer> {
     const { bus, node, hello, controllerClock, security } = this.#options;
     this.#sequence += 1;
-    const said = { ...hello(), sequence: this.#sequence, ...controllerClock.signedAt() };
+    const said = { ...hello(), node, sequence: this.#sequence, ...controllerClock.signedAt() };
     const data = encodeMessage(helloMessage, said, security.signers);
     const subject = eventSubject(node, "hello");
     const outcome = await bus.request(subject, data, { timeoutMs: HELLO_TIMEOUT_MS, signal });

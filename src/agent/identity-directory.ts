@@ -1,6 +1,6 @@
 import type { Stats } from "node:fs";
 import { link, mkdir, open, rename, rm, stat } from "node:fs/promises";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 
 /** What a node keeps of who it is. `token.seed` is there between joining and the first credentials. */
 export type IdentityFile = "node.seed" | "sealing.key" | "node.jwt" | "trust.json" | "token.seed";
@@ -62,6 +62,11 @@ export class IdentityDirectory {
     }
   }
 
+  async #makeDirectory(): Promise<void> {
+    const topmost = await mkdir(this.path, { recursive: true, mode: 0o700 });
+    if (topmost !== undefined) await syncUpTo(topmost, this.path);
+  }
+
   async #place(
     file: IdentityFile,
     text: string,
@@ -70,7 +75,7 @@ export class IdentityDirectory {
     const path = this.pathOf(file);
     const temporary = `${path}.new`;
     try {
-      await mkdir(this.path, { recursive: true, mode: 0o700 });
+      await this.#makeDirectory();
       await checkDirectory(this.path);
       await rm(temporary, { force: true });
       await writeDurably(temporary, `${text.trim()}\n`);
@@ -80,6 +85,14 @@ export class IdentityDirectory {
     } catch (thrown) {
       throw explained(`${path} cannot be written`, thrown);
     }
+  }
+}
+
+/** A new directory is there after a power failure only if what it is in was written, up to the first that was there. */
+async function syncUpTo(topmost: string, path: string): Promise<void> {
+  for (let each = path; ; each = dirname(each)) {
+    await syncDirectory(dirname(each));
+    if (each === topmost || each === dirname(each)) return;
   }
 }
 

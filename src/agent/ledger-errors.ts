@@ -25,6 +25,11 @@ export class LedgerReadOnlyError extends LedgerError {
   override readonly name = "LedgerReadOnlyError";
 }
 
+/** Others may put something else in the place of the agent's files. */
+export class LedgerExposedError extends LedgerError {
+  override readonly name = "LedgerExposedError";
+}
+
 /** The disk has no room for it. */
 class LedgerFullError extends LedgerError {
   override readonly name = "LedgerFullError";
@@ -94,6 +99,13 @@ export function readOnly(path: string, thrown: unknown): LedgerReadOnlyError {
     `the ledger ${path} cannot be written (${errorMessage(thrown)}): the agent's user must own it, the ` +
       "files beside it and their folder, and the disk must not be mounted read-only",
     { cause: thrown },
+  );
+}
+
+export function exposed(folder: string): LedgerExposedError {
+  return new LedgerExposedError(
+    `others may write to ${folder}, out of which the agent has its ledger and what it executes: look what is in there, ` +
+      "make it the agent's user's by chown, and then chmod go-w it",
   );
 }
 

@@ -1,9 +1,26 @@
-import { accessSync, constants, existsSync, mkdirSync, statSync } from "node:fs";
+import {
+  accessSync,
+  chmodSync,
+  constants,
+  existsSync,
+  mkdirSync,
+  statSync,
+  writeFileSync,
+  type Stats,
+} from "node:fs";
 import { dirname } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { isDeepStrictEqual } from "node:util";
 import { crc32 } from "node:zlib";
-import { damaged, LedgerTooNewError, openingErrorOf, readOnly } from "./ledger-errors.ts";
+import { SUPERUSER } from "./account.ts";
+import {
+  damaged,
+  exposed,
+  LedgerError,
+  LedgerTooNewError,
+  openingErrorOf,
+  readOnly,
+} from "./ledger-errors.ts";
 import {
   LEDGER_VERSION,
   schemaSQL,
@@ -16,6 +33,10 @@ import {
 const BUSY_TIMEOUT_MS = 1_000;
 /** SQLite takes a file without one whole page for an empty one. */
 const SMALLEST_PAGE = 512;
+/** The name by which SQLite has no file. */
+const IN_MEMORY = ":memory:";
+const OF_OTHERS = 0o077;
+const WRITABLE_BY_OTHERS = 0o022;
 
 /**
  * Opens the ledger at `path`, making it, and its folder for the owner alone, if it is not there.
@@ -24,6 +45,8 @@ const SMALLEST_PAGE = 512;
  * - A commit has reached the disk when it returns (WAL, synchronous=FULL).
  * - Nobody else has the file open for as long as this connection lives.
  * - What is deleted is overwritten in the file.
+ * - Its files are for the owner alone. A folder that others may write to is refused: what the agent executes lies
+ *   beside them.
  * - A file that was cut short or changed, to a bit of any row, is refused.
  *
  * NOT GUARANTEED: after a crash the commits since the last checkpoint are in the -wal file beside it. Whoever
@@ -36,8 +59,9 @@ export function openLedgerFile(path: string, newID: () => string): DatabaseSync 
   try {
     mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
     if (existsSync(path)) accessSync(path, constants.R_OK | constants.W_OK);
+    if (path !== IN_MEMORY) keepFromOthers(path);
   } catch (thrown) {
-    throw readOnly(path, thrown);
+    throw thrown instanceof LedgerError ? thrown : readOnly(path, thrown);
   }
   const size = statSync(path, { throwIfNoEntry: false })?.size ?? 0;
   if (size > 0 && size < SMALLEST_PAGE) throw damaged(path, new Error(`${size} bytes are left`));
@@ -50,6 +74,22 @@ export function openLedgerFile(path: string, newID: () => string): DatabaseSync 
     db?.close();
     throw openingErrorOf(path, thrown);
   }
+}
+
+/** SQLite gives the files beside it the mode of the first. One that exists is not opened: that would drop its locks. */
+function keepFromOthers(path: string): void {
+  const folder = dirname(path);
+  if (isWritableByOthers(statSync(folder))) throw exposed(folder);
+  if (!existsSync(path)) writeFileSync(path, "", { mode: 0o600, flag: "wx" });
+  for (const file of [path, `${path}-wal`, `${path}-shm`]) {
+    const mode = statSync(file, { throwIfNoEntry: false })?.mode ?? 0;
+    if ((mode & OF_OTHERS) !== 0) chmodSync(file, mode & ~OF_OTHERS);
+  }
+}
+
+function isWritableByOthers({ uid, mode }: Stats): boolean {
+  const isOwn = uid === SUPERUSER || uid === process.getuid?.();
+  return !isOwn || (mode & WRITABLE_BY_OTHERS) !== 0;
 }
 
 function prepare(db: DatabaseSync, path: string, newID: () => string): void {

@@ -6,7 +6,7 @@ import type { Method } from "./methods/method.ts";
 import type { AgentSecurity } from "./security.ts";
 
 /** A hello but for what is different each time that it is said. */
-export type OwnHello = Omit<Hello, "sequence" | "signedAt">;
+export type OwnHello = Omit<Hello, "node" | "sequence" | "signedAt">;
 
 export interface OwnHelloParts {
   readonly namespace: string;

@@ -85,14 +85,6 @@ export function decidePolicy({ rules }: Policy, request: PolicyRequest): PolicyD
   return excess === undefined ? { allowedBy: rule } : { denied: excess };
 }
 
-/** The first of the variables that a rule does not let a command set; undefined if it may set them all. */
-export function forbiddenVariable(
-  { variables }: AllowRule,
-  names: readonly string[],
-): string | undefined {
-  return variables === "any" ? undefined : names.find((name) => !variables.includes(name));
-}
-
 function matches(rule: PolicyRule, { method, args, user }: PolicyRequest): boolean {
   const isOfMethod = rule.methods === "any" || rule.methods.includes(method);
   if (!isOfMethod || !matchesUser(rule, user)) return false;
@@ -108,17 +100,19 @@ function matchesUser({ action, users }: PolicyRule, user: PolicyUser | undefined
   return users.includes(user.name) || (user.isSuperuser && users.includes("root"));
 }
 
-function excessOf(rule: AllowRule, { timeoutMs, variables }: PolicyRequest): string | undefined {
+/** What about a command is beyond what the rule that it matches allows, as the end of a sentence. Pure. */
+export function excessOf(
+  rule: AllowRule,
+  { timeoutMs, variables }: Pick<PolicyRequest, "timeoutMs" | "variables">,
+): string | undefined {
   const { name, maxTimeoutMs } = rule;
   if (maxTimeoutMs !== undefined && timeoutMs > maxTimeoutMs) {
     const [limit, given] = [formatDuration(maxTimeoutMs), formatDuration(timeoutMs)];
     return `rule ${name} allows a timeout of ${limit} at most, and this one has ${given}`;
   }
-  const variable = forbiddenVariable(rule, variables);
-  return variable === undefined ? undefined : forbids(rule, variable);
-}
-
-/** What a denial says of a variable that a rule does not let a command set. */
-export function forbids({ name }: AllowRule, variable: string): string {
+  if (rule.variables === "any") return undefined;
+  const allowed = rule.variables;
+  const variable = variables.find((given) => !allowed.includes(given));
+  if (variable === undefined) return undefined;
   return `rule ${name} does not let it set the variable ${variable}`;
 }

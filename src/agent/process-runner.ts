@@ -75,7 +75,7 @@ export async function runProcess(
   if (owner.end.cause !== undefined) return unstarted(owner.end.cause);
   const { argv, env, work, runID, attempt, standing } = spec;
   const { clock, spool, shell = "/bin/sh" } = options;
-  const workingDir = work.workingDir === "" ? "/" : work.workingDir;
+  const workingDir = workingDirOf(work);
   const program = findProgram(argv[0], env["PATH"], workingDir);
   if ("code" in program) return spawnFailure(program.code, argv[0], workingDir);
   const problem = await standingProblem(spec, workingDir, program.path);
@@ -94,7 +94,6 @@ export async function runProcess(
       prefix: standing.prefix,
       argv: [program.path, ...argv.slice(1)],
       env: { PATH: SEARCH_PATH, [RUN_ID_VARIABLE]: runID },
-      workingDir,
     },
     files,
   );
@@ -103,8 +102,8 @@ export async function runProcess(
     words.close();
     folder.discard();
     if (cgroup !== undefined) removeCgroup(cgroup);
-    // The program is there: what the kernel misses is the shell, or the folder since it was looked for.
-    return spawnFailure(wrapper.failed, shell, workingDir);
+    // The program is there: what the kernel misses is the shell.
+    return spawnFailure(wrapper.failed, shell, "/");
   }
   owner.onForked();
   const over = wrapper.exited.then(({ code }) => ({ code, at: clock.monotonic() }));
@@ -185,11 +184,19 @@ function filesOf(
   try {
     spool.prepare();
     const owner = standing.isOther ? standing.account : undefined;
-    return folder.create({ stdin: work.stdin, launch: launchScript(env), owner });
+    return folder.create({
+      stdin: work.stdin,
+      launch: launchScript(env, workingDirOf(work)),
+      owner,
+    });
   } catch (thrown) {
     if (thrown instanceof BegunBefore) throw thrown;
     return spoolUnavailable(errorCode(thrown));
   }
+}
+
+function workingDirOf({ workingDir }: CommandWork): string {
+  return workingDir === "" ? "/" : workingDir;
 }
 
 async function overOfAnothers(

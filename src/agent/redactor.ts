@@ -61,8 +61,11 @@ export class Redactor {
     this.#held = new Uint8Array(bytes.subarray(decided - first));
   }
 
-  /** Nothing more comes. */
-  end(): void {
+  /** Nothing more comes. `isCut`: although there was more, so that what it ends with may be half of an occurrence. */
+  end({ isCut }: { readonly isCut: boolean } = { isCut: false }): void {
+    if (isCut && this.#held.length > 0) {
+      this.#redact(this.#length - this.#held.length, this.#length);
+    }
     this.#release(this.#held, this.#length - this.#held.length);
     this.#held = new Uint8Array();
   }

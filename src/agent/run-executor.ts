@@ -56,7 +56,7 @@ export interface RunExecutorOptions {
   /** Called when a result is on the disk that was no attempt's. */
   readonly onResult: (runID: string) => void;
   /** Called with a run that cannot be started before a moment of the controller's time. */
-  readonly onWaiting: (run: DueRun, notBefore: string) => void;
+  readonly onWaiting: (run: DueRun, notBefore: string, maxPauseMs: number) => void;
 }
 
 /**
@@ -156,7 +156,7 @@ export class RunExecutor {
   #wait(run: OpenRun): void {
     const { controllerClock, onWaiting } = this.#options;
     const again = Date.parse(controllerClock.timestamp()) + UNDECIDED_PAUSE_MS;
-    onWaiting(dueRunOf(run), timestampOf(again));
+    onWaiting(dueRunOf(run), timestampOf(again), UNDECIDED_PAUSE_MS);
   }
 
   #opened(run: OpenRun): OpenedRun | "unreadable" {

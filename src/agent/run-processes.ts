@@ -1,4 +1,4 @@
-import { closeSync, openSync, readdirSync, readSync } from "node:fs";
+import { closeSync, openSync, readdirSync, readFileSync, readSync } from "node:fs";
 import { readdir, readFile } from "node:fs/promises";
 import type { Clock } from "../runtime/clock.ts";
 import { RUN_ID_VARIABLE } from "./base-environment.ts";
@@ -55,18 +55,33 @@ export async function killRuns(runIDs: ReadonlySet<string>, clock: Clock): Promi
 
 /**
  * Whether a process is the wrapper of the attempt with this folder. Its arguments say so: an id that went to
- * another process meanwhile is not taken for it, nor is a zombie, which has none.
+ * another process meanwhile is not taken for it, nor is a zombie, which has none; nor what another user has started
+ * with such arguments, which all users can read.
  */
 export function wrapperRuns(pid: number, folder: string): boolean {
   const line = commandLine(pid);
-  return line === "unreadable" || line?.split("\0")[2] === folder;
+  return line === "unreadable" || isWrapperLine(line, pid, folder);
 }
 
 /** The processes that are wrappers of the attempt with this folder, claimed or not. */
 export function wrappersOf(folder: string): number[] {
-  return pidsAmong(readdirSync("/proc")).filter(
-    (pid) => commandLine(pid)?.split("\0")[2] === folder,
+  return pidsAmong(readdirSync("/proc")).filter((pid) =>
+    isWrapperLine(commandLine(pid), pid, folder),
   );
+}
+
+function isWrapperLine(line: string | undefined, pid: number, folder: string): boolean {
+  return line?.split("\0")[2] === folder && isOwn(pid);
+}
+
+/** Whether a process was started by the agent's user. One that cannot be looked at is not known to be another's. */
+function isOwn(pid: number): boolean {
+  try {
+    const status = readFileSync(`/proc/${pid}/status`, "latin1");
+    return Number(/^Uid:\t(\d+)/m.exec(status)?.[1]) === process.getuid?.();
+  } catch {
+    return true;
+  }
 }
 
 /** Of the entries of /proc. */

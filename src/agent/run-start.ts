@@ -40,7 +40,7 @@ export function startOf(run: OpenRun, conditions: StartConditions): RunStart {
   }
   const opened = open();
   if (opened === "unreadable") return { kind: "over", end: unreadableEnd(run) };
-  const rejection = rejectionOfWhole(permission, opened.work, methods);
+  const rejection = rejectionOfWhole(permission, opened, methods);
   return rejection === undefined
     ? { kind: "begin", run: opened, standing: permission.standing }
     : { kind: "over", end: withLastEnd(rejection, run.lastEnd) };

@@ -34,6 +34,16 @@ export function forkFailure(): RunEnd {
   };
 }
 
+/** The end of a run for which nothing could be started as its user for now: not for want of rights. */
+export function noProcessFor(user: string, why: string): RunEnd {
+  return {
+    outcome: "Failed",
+    started: "False",
+    reason: "SpawnFailed",
+    message: `There was no process to be had for the user ${user}: ${why}.`,
+  };
+}
+
 /** The end of a run whose files could not be made, without which nothing of it is started. */
 export function spoolUnavailable(why: string): RunEnd {
   return {

@@ -65,10 +65,11 @@ async function outputOf(
     fd = openOutput(path);
     const stat = fstatSync(fd);
     if (!stat.isFile()) return undefined;
+    const size = Math.min(stat.size, maxBytes);
     const collector = new OutputCollector(inlineBytes);
     const redactor = redaction?.stream((bytes) => collector.push(bytes));
-    await read(fd, Math.min(stat.size, maxBytes), redactor ?? collector);
-    redactor?.end();
+    await read(fd, size, redactor ?? collector);
+    redactor?.end({ isCut: fstatSync(fd).size > size });
     return collector.output();
   } catch {
     return undefined;

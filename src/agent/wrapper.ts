@@ -15,7 +15,6 @@ export interface WrapperSpec {
   readonly argv: readonly [string, ...string[]];
   /** The wrapper's own, and what it passes on beside what the launch script sets. */
   readonly env: Readonly<Record<string, string>>;
-  readonly workingDir: string;
 }
 
 /** How a wrapper ended under the eyes of the agent that started it. */
@@ -40,16 +39,16 @@ export async function startWrapper(spec: WrapperSpec, files: AttemptFiles): Prom
 }
 
 async function spawned(spec: WrapperSpec, files: AttemptFiles): Promise<Wrapper> {
-  const { shell, script, folder, cgroup, prefix, argv, env, workingDir } = spec;
+  const { shell, script, folder, cgroup, prefix, argv, env } = spec;
   const procs = cgroup === undefined ? "" : join(cgroup, "cgroup.procs");
   let child: ChildProcess;
   try {
     child = spawn(shell, [script, folder.path, procs, ...prefix, shell, "-s", "--", ...argv], {
       // By this name bash is a POSIX shell, and busybox a shell at all.
       argv0: "sh",
-      cwd: workingDir,
-      // A shell that finds no PWD, or a wrong one, makes one; this keeps the name that was asked for.
-      env: { PWD: workingDir, ...env },
+      // It may have more rights than the command, and is kept out of whatever folder that is to work in.
+      cwd: "/",
+      env: { PWD: "/", ...env },
       detached: true,
       // 2 is nobody's until the script has said so: what a shell complains of at its start tells nothing.
       stdio: [

@@ -1,7 +1,7 @@
 import type { FleetAccount, IdentityPorts, NodeCredentials } from "../controller/identity/ports.ts";
 import { isSameAccount, revocationsIn } from "../identity/account-jwt.ts";
 import { encodeFleetAccountJwt, encodeNodeJwt } from "../identity/claims.ts";
-import { readJwt } from "../identity/user-jwt.ts";
+import { isJwtBy, readJwt } from "../identity/user-jwt.ts";
 import type { Transport } from "../kubernetes/transport.ts";
 import { NatsAccount } from "../nats/account.ts";
 import type { NatsBus } from "../nats/connect-bus.ts";
@@ -12,8 +12,8 @@ import { createRevocationStore } from "./revocation-store.ts";
 export interface ControllerIdentityOptions {
   readonly keys: FollowedKeys;
   /** A connection in the system account. */
-  readonly systemBus: NatsBus;
-  readonly transport: Transport;
+  readonly systemBus: Pick<NatsBus, "request" | "requestMany">;
+  readonly transport: Pick<Transport, "request">;
   /** Where what is revoked is on record. */
   readonly namespace: string;
   readonly lifetimeMs: number;
@@ -41,15 +41,23 @@ function nodeCredentials(keys: FollowedKeys): NodeCredentials {
   };
 }
 
-function fleetAccount(keys: FollowedKeys, bus: NatsBus): FleetAccount {
-  const broker = (): NatsAccount => new NatsAccount({ bus, account: keys.current.account });
+function fleetAccount(
+  keys: FollowedKeys,
+  bus: ControllerIdentityOptions["systemBus"],
+): FleetAccount {
+  const broker = (): NatsAccount => {
+    const { account, nodeSigning } = keys.current;
+    return new NatsAccount({ bus, account, issuers: [account, nodeSigning.publicKey] });
+  };
   return {
     get ownUsers() {
       return keys.current.ownUsers;
     },
     pushed: async () => {
       const jwt = await broker().lookup();
-      if (jwt === undefined) return { revokedAt: {}, isOurs: false };
+      const { publicKey } = keys.current.operatorSigning;
+      // What no controller has signed may say anything, for instance that everybody is revoked.
+      if (jwt === undefined || !isJwtBy([publicKey], jwt)) return { revokedAt: {}, isOurs: false };
       const isOurs = isSameAccount(jwt, await accountJwt(keys.current, {}));
       return { revokedAt: revocationsIn(jwt), isOurs };
     },

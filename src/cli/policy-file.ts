@@ -152,7 +152,9 @@ function isDefaultWritten(path: string, logger: Logger): boolean {
   try {
     const folder = dirname(path);
     if (!isThere(folder)) mkdirSync(folder, { mode: 0o755 });
-    writeFileSync(draft, DEFAULT_POLICY_TEXT, { mode: 0o644 });
+    rmSync(draft, { force: true });
+    // Never through a link that somebody else has put there.
+    writeFileSync(draft, DEFAULT_POLICY_TEXT, { mode: 0o644, flag: "wx" });
     linkSync(draft, path);
     logger.info({ policy: path }, "wrote the default policy: it allows everything but root");
     return true;

@@ -57,7 +57,9 @@ export function nodesBehind(
   return nodes
     .filter(({ spec, status }) => {
       const isMember = spec.publicKey !== undefined && !spec.disabled;
-      return isMember && (status.identity?.trustSerial ?? 0) < serial;
+      // What is said there of a key that the EdgeNode names no more was another machine's word.
+      const known = status.identity?.publicKey === spec.publicKey ? status.identity : undefined;
+      return isMember && (known?.trustSerial ?? 0) < serial;
     })
     .map(({ metadata: { namespace, name } }) => `${namespace}/${name}`);
 }

@@ -129,7 +129,7 @@ export class Controller {
     }
     if (!this.#running) return;
     if (deleted) this.#identities.deleted(node);
-    else this.#identities.changed();
+    else this.#identities.changed(node);
     for (const each of [key, ...sharers]) this.#nodeQueue.add(each);
     const isStranger = this.#registry.get(node.metadata.name) === undefined;
     if (!deleted && isStranger) this.#helloRequests.ask(node.metadata.name);

@@ -1,6 +1,6 @@
 import { isDeepStrictEqual } from "node:util";
 
-/** Reads the JWT of the fleet's account as the broker gives it back. Who signed it the broker has looked at. */
+/** Reads the JWT of the fleet's account as the broker gives it back. Who signed it is to be looked at before. */
 
 /** By a user's public key the Unix time, in seconds, up to which its JWTs are void. Empty for what is no JWT. */
 export function revocationsIn(jwt: string): Readonly<Record<string, number>> {

@@ -1,5 +1,6 @@
 import { createPrivateKey, createPublicKey, sign, verify, type KeyObject } from "node:crypto";
 import { createAccount, createOperator, createUser, fromPublic, fromSeed } from "@nats-io/nkeys";
+import { publicKeyBytes, publicKeyText, type Letter } from "./nkey-text.ts";
 
 /**
  * Ed25519 keys in the form of NATS nkeys: a public key is 56 characters, the first of which says whose it is
@@ -27,7 +28,6 @@ const CREATE = { operator: createOperator, account: createAccount, user: createU
 const PKCS8_PREFIX = Buffer.from("302e020100300506032b657004220420", "hex");
 const SPKI_PREFIX = Buffer.from("302a300506032b6570032100", "hex");
 const SEED_DIGITS = 58;
-const BASE32 = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
 
 export function newKeyPair(kind: KeyKind): KeyPair {
   return keyPairOf(Buffer.from(CREATE[kind]().getSeed()).toString("ascii"));
@@ -36,24 +36,40 @@ export function newKeyPair(kind: KeyKind): KeyPair {
 /** Throws an InvalidKeyError. */
 export function keyPairOf(seed: string): KeyPair {
   const text = seed.trim();
-  const { publicKey, raw } = parsedSeed(text);
-  const der = Buffer.concat([PKCS8_PREFIX, raw]);
+  const der = Buffer.concat([PKCS8_PREFIX, rawSeed(text)]);
   const key = createPrivateKey({ key: der, format: "der", type: "pkcs8" });
-  return { publicKey, seed: text, sign: (bytes) => sign(null, bytes, key) };
+  const raw = createPublicKey(key).export({ format: "der", type: "spki" }).subarray(-32);
+  return {
+    publicKey: publicKeyText(letterOf(text), raw),
+    seed: text,
+    sign: (bytes) => sign(null, bytes, key),
+  };
 }
 
-function parsedSeed(seed: string): { publicKey: string; raw: Uint8Array } {
+/** The library has looked at the checksum. */
+function rawSeed(seed: string): Uint8Array {
   try {
-    // The library reads over what comes after it.
+    // It reads over what comes after the key.
     if (seed.length !== SEED_DIGITS) throw new TypeError();
     const pair = fromSeed(Buffer.from(seed, "ascii"));
     if (!("getRawSeed" in pair) || typeof pair.getRawSeed !== "function") throw new TypeError();
     const raw: unknown = pair.getRawSeed();
     if (!(raw instanceof Uint8Array)) throw new TypeError();
-    return { publicKey: pair.getPublicKey(), raw };
+    return raw;
   } catch {
-    throw new InvalidKeyError("not the seed of a key: 58 letters and digits that begin with S");
+    throw notASeed();
   }
+}
+
+/** The letter after the S of a seed is that of its public key. */
+function letterOf(seed: string): Letter {
+  const letter = seed.charAt(1);
+  if (letter !== "O" && letter !== "A" && letter !== "U") throw notASeed();
+  return letter;
+}
+
+function notASeed(): InvalidKeyError {
+  return new InvalidKeyError("not the seed of a key: 58 letters and digits that begin with S");
 }
 
 /** Whether this is the public key of a user: of a node or a controller. */
@@ -83,7 +99,7 @@ function keyObject(publicKey: string): KeyObject | undefined {
   return key;
 }
 
-/** The 32 bytes of it: what stands between the byte for its kind and the checksum, which the library looks at. */
+/** The library has looked at the checksum. */
 function rawPublicKey(text: string): Uint8Array | undefined {
   if (!/^[A-Z2-7]{56}$/.test(text)) return undefined;
   try {
@@ -91,11 +107,5 @@ function rawPublicKey(text: string): Uint8Array | undefined {
   } catch {
     return undefined;
   }
-  return fromBase32(text).subarray(1, 33);
-}
-
-/** RFC 4648, without padding. */
-function fromBase32(text: string): Buffer {
-  const bits = Array.from(text, (digit) => BASE32.indexOf(digit).toString(2).padStart(5, "0"));
-  return Buffer.from((bits.join("").match(/.{8}/g) ?? []).map((byte) => Number.parseInt(byte, 2)));
+  return publicKeyBytes(text);
 }

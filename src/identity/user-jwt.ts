@@ -42,6 +42,11 @@ export function readJwt(jwt: string): JwtFacts {
   };
 }
 
+/** Whether one of these public keys has signed a JWT as it stands. */
+export function isJwtBy(issuers: readonly string[], jwt: string): boolean {
+  return isGenuineJwt(jwt) && issuers.includes(readJwt(jwt).issuer);
+}
+
 /** Whether the one that a JWT names as its issuer has signed it as it stands. */
 export function isGenuineJwt(jwt: string): boolean {
   const [header = "", payload = "", signature = "", ...rest] = jwt.trim().split(".");

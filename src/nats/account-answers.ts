@@ -12,7 +12,7 @@ export interface Answer {
 export interface ConnectionsPage {
   /** Of the connections that are asked about; there may be more than are listed. */
   readonly total: number;
-  readonly users: readonly ConnectedUser[];
+  readonly users: readonly ListedUser[];
 }
 
 /** A user with a connection. */
@@ -20,6 +20,11 @@ export interface ConnectedUser {
   /** The name in its JWT: of a node, that of the node. */
   readonly name: string;
   readonly publicKey: string;
+}
+
+/** With the JWT that the broker says it came in with. */
+export interface ListedUser extends ConnectedUser {
+  readonly jwt: string;
 }
 
 /** Undefined for what is no answer. Fields of other types than expected count as missing. */
@@ -42,11 +47,11 @@ function pageOf({ connections, total }: Fields): ConnectionsPage | undefined {
 }
 
 /** Undefined for whoever came in without a JWT, or with a bearer's, which the broker keeps to itself. */
-function userOf(jwt: unknown): ConnectedUser | undefined {
+function userOf(jwt: unknown): ListedUser | undefined {
   if (typeof jwt !== "string" || jwt === "") return undefined;
   try {
     const { name, subject } = readJwt(jwt);
-    return { name, publicKey: subject };
+    return { name, publicKey: subject, jwt };
   } catch {
     return undefined;
   }

@@ -1,3 +1,4 @@
+import { isJwtBy } from "../identity/user-jwt.ts";
 import type { RequestOutcome } from "../protocol/bus.ts";
 import type { NatsBus } from "./connect-bus.ts";
 import { parseAnswer, type ConnectedUser, type ConnectionsPage } from "./account-answers.ts";
@@ -7,6 +8,8 @@ export interface AccountOptions {
   readonly bus: Pick<NatsBus, "request" | "requestMany">;
   /** Public key of the account that is looked after. */
   readonly account: string;
+  /** Public keys that sign the JWTs of its users. Whom none of them has signed, the broker has made up. */
+  readonly issuers: readonly string[];
   /** Connections that a server describes in one message; a connection takes less than 3 KB, a message 1 MB. */
   readonly pageSize?: number;
 }
@@ -18,6 +21,8 @@ export class AccountError extends Error {
 
 const TIMEOUT_MS = 10_000;
 const PAGE_SIZE = 256;
+/** A broker may say that there are more for ever. */
+const MAX_PAGES = 1_024;
 
 const REASONS = {
   noResponders: "the broker is not in operator mode with a full resolver",
@@ -29,9 +34,11 @@ const REASONS = {
 export class NatsAccount {
   readonly #bus: AccountOptions["bus"];
   readonly #account: string;
+  readonly #issuers: readonly string[];
   readonly #pageSize: number;
 
-  constructor({ bus, account, pageSize = PAGE_SIZE }: AccountOptions) {
+  constructor({ bus, account, issuers, pageSize = PAGE_SIZE }: AccountOptions) {
+    this.#issuers = issuers;
     this.#pageSize = pageSize;
     this.#bus = bus;
     this.#account = account;
@@ -62,11 +69,15 @@ export class NatsAccount {
    */
   async connectedUsers(): Promise<readonly ConnectedUser[]> {
     const users: ConnectedUser[] = [];
-    for (let offset = 0; ; offset += this.#pageSize) {
+    for (let page = 0; page < MAX_PAGES; page += 1) {
+      const offset = page * this.#pageSize;
       const pages = await this.#connections(offset);
-      users.push(...pages.flatMap((page) => page.users));
-      if (pages.every(({ total }) => total <= offset + this.#pageSize)) return users;
+      const listed = pages.flatMap((each) => each.users);
+      const genuine = listed.filter(({ jwt }) => isJwtBy(this.#issuers, jwt));
+      users.push(...genuine.map(({ name, publicKey }) => ({ name, publicKey })));
+      if (pages.every(({ total }) => total <= offset + this.#pageSize)) break;
     }
+    return users;
   }
 
   /** A page of each server. */

@@ -11,6 +11,8 @@ export const MAX_HELLO_RUNS = 64;
 /** `<node>.event.hello`: agent to controller, on connecting and then as a heartbeat; a request. */
 const schema = z.strictObject({
   namespace: names.namespace,
+  /** Whose key it is signed with may have another name besides. */
+  node: names.nodeName,
   /** The cluster that the node has pinned; absent until it has. Controllers of others do not answer. */
   clusterID: names.uuid.optional(),
   /** New with every start of the agent. */

@@ -1,5 +1,6 @@
 import { AGENT_BUGS } from "./bugs/agent.ts";
 import { CONTROLLER_BUGS } from "./bugs/controller.ts";
+import { IDENTITY_BUGS } from "./bugs/identity.ts";
 import { KUBERNETES_BUGS } from "./bugs/kubernetes.ts";
 import { LEDGER_BUGS } from "./bugs/ledger.ts";
 import type { Bug } from "./edit.ts";
@@ -10,4 +11,5 @@ export const BUGS: readonly Bug[] = [
   ...AGENT_BUGS,
   ...CONTROLLER_BUGS,
   ...KUBERNETES_BUGS,
+  ...IDENTITY_BUGS,
 ];

@@ -7,6 +7,7 @@ import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import { sharedControlPlane } from "../support/control-plane.ts";
 import { Fleet } from "../support/fleet.ts";
 import { applyGated } from "../support/gate.ts";
+import { pastTheSecondOf } from "../support/past-the-second.ts";
 import { recordedIn, timesRun } from "../support/truth.ts";
 
 const WAIT = { timeout: 60_000, interval: 100 };
@@ -36,12 +37,6 @@ function ledger(): string {
 async function edgeNode(): Promise<Record<string, unknown>> {
   const text = await fleet.kubectl(["get", "en", fleet.node("ship2"), "-o", "json"]);
   return (JSON.parse(text) as { status: Record<string, unknown> }).status;
-}
-
-/** What is created in the second in which a ledger was first heard of counts as older than it: times of creation have no parts. */
-async function pastTheSecondOf(time: unknown): Promise<void> {
-  const next = Math.floor(Date.parse(String(time)) / 1_000) * 1_000 + 1_000;
-  await vi.waitFor(() => expect(Date.now()).toBeGreaterThan(next), WAIT);
 }
 
 async function ended(ticks: () => Promise<number>): Promise<void> {
@@ -116,7 +111,7 @@ describe("a node's ledger", () => {
       phase: "Unknown",
       run: { reason: "LedgerLost" },
     });
-    await pastTheSecondOf((await edgeNode())["ledgerSince"]);
+    await pastTheSecondOf(String((await edgeNode())["ledgerSince"]));
     await fleet.apply("later", { nodeName: "ship2", method: "shellcommand", args: ["true"] });
     expect(await fleet.completed("later")).toMatchObject({ phase: "Succeeded" });
   });

@@ -16,6 +16,7 @@ import {
 } from "../../dev/fleet.ts";
 import type { EdgeNode } from "../../src/api/v1alpha1/edgenode.ts";
 import { startOwnControlPlane, type OwnControlPlane } from "../support/control-plane.ts";
+import { pastTheSecondOf } from "../support/past-the-second.ts";
 
 const main = fileURLToPath(new URL("../../src/cli/main.ts", import.meta.url));
 const SOON = { timeout: 60_000, interval: 200 };
@@ -179,6 +180,7 @@ describe("a node that is connected", () => {
       expect(status.session?.id).not.toBe(first.status.session?.id);
     }, SOON);
     await readyIs("replaced", "True", "Heartbeat");
+    await pastTheSecondOf((await edgeNode("replaced")).status.ledgerSince);
     await succeedsOn("replaced");
     await Promise.all([old.stop(), agent.stop()]);
   });

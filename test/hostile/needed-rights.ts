@@ -161,7 +161,8 @@ class BrokerWithRights {
       { limits: unlimited, signing_keys: [scope] },
       { signer: fromSeed(Buffer.from(await key("operator-signing"))) },
     );
-    await new NatsAccount({ bus: this.#system, account: this.#access.account }).push(jwt);
+    const { account } = this.#access;
+    await new NatsAccount({ bus: this.#system, account, issuers: [] }).push(jwt);
     await until(() => this.#controller.connected);
   }
 

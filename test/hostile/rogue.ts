@@ -63,6 +63,7 @@ function helloOf(key: KeyPair, hello: Partial<Hello> = {}): Uint8Array {
   const sessionID = randomUUID();
   const said: Hello = {
     namespace: OURS,
+    node: ROGUE,
     sessionID,
     sequence: 1,
     signedAt: timestampOf(clock.now()),

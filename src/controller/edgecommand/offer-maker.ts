@@ -88,9 +88,16 @@ export class OfferMaker {
         to,
         sealingKey,
         readLive,
+        isSameNode: () => this.#isSameNode(observed, offer),
         isRepeated: observed.exchange.tries > 0,
       },
     );
+  }
+
+  #isSameNode({ command: { metadata, spec } }: Observed, offer: Offer): boolean {
+    const view = this.#options.nodes.view(metadata.namespace, spec.nodeName);
+    if (view.kind !== "present") return false;
+    return view.sessionID === offer.sessionID && view.sealingKey === offer.sealingKey;
   }
 
   #follow({ command }: Observed, after: Answered): void {

@@ -37,6 +37,8 @@ export interface Sending {
   /** Of the node, if it has told one. */
   readonly sealingKey: string | undefined;
   readonly readLive: boolean;
+  /** Whether the node is still who it was when this was planned: reading takes time. */
+  readonly isSameNode: () => boolean;
   /** It has been sent before. */
   readonly isRepeated: boolean;
 }
@@ -59,7 +61,7 @@ async function send(deps: OfferDeps, sending: Sending): Promise<OfferOutcome> {
   }
   const inputs = await inputsFor(deps, sending);
   if (inputs.kind === "held" || inputs.kind === "unread") return inputs;
-  if (!deps.mayAct()) return { kind: "changed" };
+  if (!mayStillSend(deps, sending)) return { kind: "changed" };
   const { subject, data } = encoded(sending, inputs, deps.security);
   const { steps = NO_STEPS } = deps;
   const step = sending.message === "command" ? "offer" : "withdrawal";
@@ -71,6 +73,10 @@ async function send(deps: OfferDeps, sending: Sending): Promise<OfferOutcome> {
   if (outcome.kind !== "reply") return { kind: outcome.kind };
   deps.recorder?.acknowledged(deps.clock.monotonic() - sentAt);
   return readAck(outcome.data, { subject, data }, deps, sending);
+}
+
+function mayStillSend({ mayAct }: OfferDeps, { isSameNode }: Sending): boolean {
+  return mayAct() && isSameNode();
 }
 
 interface Request {

@@ -9,6 +9,7 @@ import { subscribeToEvents } from "../node-events.ts";
 import type { NodeSecurity } from "../node-security.ts";
 import type { EventRecorder, NodeStore } from "../ports.ts";
 import type { Rejections } from "../rejections.ts";
+import { EventBudget } from "./event-budget.ts";
 import type { NodeRegistry } from "./registry.ts";
 
 export interface ErrorIntakeOptions {
@@ -24,12 +25,17 @@ export interface ErrorIntakeOptions {
 
 /** Takes errors of agents off the wire: Events on their EdgeNode, and its condition Degraded. */
 export function subscribeToErrors(bus: Bus, options: ErrorIntakeOptions): () => void {
+  const intake = { ...options, budget: new EventBudget() };
   return subscribeToEvents(bus, "error", options.rejections, (node, message) => {
-    take(node, message, options);
+    take(node, message, intake);
   });
 }
 
-function take(name: string, message: BusMessage, options: ErrorIntakeOptions): void {
+interface Intake extends ErrorIntakeOptions {
+  readonly budget: EventBudget;
+}
+
+function take(name: string, message: BusMessage, options: Intake): void {
   try {
     tell(
       name,
@@ -43,8 +49,8 @@ function take(name: string, message: BusMessage, options: ErrorIntakeOptions): v
 }
 
 /** Only of a node that is known and has said hello from that namespace; an old one is no news. */
-function tell(name: string, error: ErrorEvent, options: ErrorIntakeOptions): void {
-  const { nodes, registry, events, clock, requeue } = options;
+function tell(name: string, error: ErrorEvent, options: Intake): void {
+  const { nodes, registry, events, clock, requeue, budget } = options;
   const { namespace, severity, signedAt } = error;
   if (error.node !== name)
     throw new MalformedMessageError("payload.node: not the node of the subject");
@@ -55,6 +61,9 @@ function tell(name: string, error: ErrorEvent, options: ErrorIntakeOptions): voi
   if (node === undefined || registry.get(name)?.namespace !== namespace) return;
   const note = safeText(`${error.process}: ${error.message}`);
   const type = severity === "warning" ? "Normal" : "Warning";
-  events.record(node, { type, reason: "AgentError", action: "Report", note });
-  if (severity !== "warning" && registry.noteError(name, note, clock.monotonic())) requeue(key);
+  const now = clock.monotonic();
+  if (budget.take(name, now)) {
+    events.record(node, { type, reason: "AgentError", action: "Report", note });
+  }
+  if (severity !== "warning" && registry.noteError(name, note, now)) requeue(key);
 }

@@ -88,6 +88,7 @@ async function verdictOn(
   try {
     const hello = decodeMessage(helloMessage, message.data, options.security.trustOf(node));
     if (isForAnother(node, hello, options)) return undefined;
+    if (hello.node !== node) throw new MalformedMessageError(OF_ANOTHER);
     hear(node, await admit(node, hello, options), options);
     return "accepted";
   } catch (thrown) {
@@ -102,6 +103,8 @@ async function verdictOn(
     return refusal;
   }
 }
+
+const OF_ANOTHER = "payload.node: not the node that the subject names";
 
 /** Of another controller's namespace or cluster: answering would send its node astray. */
 function isForAnother(node: string, hello: Hello, options: HelloIntakeOptions): boolean {

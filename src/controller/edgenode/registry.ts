@@ -15,6 +15,8 @@ export interface NodeEntry {
   readonly counters: LedgerCounters;
   /** When it last said a hello that could be accepted, on the monotonic clock; -Infinity: never. */
   readonly lastSeen: number;
+  /** It was given the whole grace period anew after a deaf time, and was not heard since. */
+  readonly isSpared?: boolean;
   /** The last error of the agent itself, and when it came. */
   readonly error?: { readonly text: string; readonly at: number };
   /** Set when the broker said that nobody listens, until the next hello. */
@@ -154,10 +156,17 @@ export class NodeRegistry {
     this.#deafSince ??= now;
   }
 
-  /** It can hear again: all that were there when it went deaf have the whole grace period again. */
+  /**
+   * It can hear again: all that were there when it went deaf have the whole grace period again, once. Who is silent
+   * when it happens again has what was left: a broker that drops the connection now and then keeps nobody present.
+   */
   canHear(now: number): void {
     for (const [node, entry] of this.#entries) {
-      if (this.remainingMs(node, now) > 0) this.#entries.set(node, { ...entry, lastSeen: now });
+      const remainingMs = this.remainingMs(node, now);
+      if (remainingMs === 0) continue;
+      const sparedMs = entry.isSpared === true ? remainingMs : this.#gracePeriodMs;
+      const lastSeen = now + sparedMs - this.#gracePeriodMs;
+      this.#entries.set(node, { ...entry, lastSeen, isSpared: true });
     }
     this.#deafSince = undefined;
     this.#listeningSince = now;

@@ -3,6 +3,7 @@ import type { Enroll, EnrollReply } from "../../protocol/enroll.ts";
 import { timestampOf, type Clock } from "../../runtime/clock.ts";
 import { errorMessage } from "../../runtime/errors.ts";
 import type { Logger } from "../../runtime/logger.ts";
+import { NoticeLog } from "../../runtime/notice-log.ts";
 import type { NodeDirectory } from "../edgenode/directory.ts";
 import type { EventRecorder, NodeStore, StoreErrors } from "../ports.ts";
 import type { Rejections } from "../rejections.ts";
@@ -33,6 +34,23 @@ const TRIES = 4;
 /** JWTs are dated in whole seconds. */
 const SECOND_MS = 1_000;
 
+/** For so long who asks again is given the same: a minute, and no great part of its life. */
+const AGAIN_MS = 60_000;
+const AGAIN_PART = 0.01;
+
+/** Credentials that a key was given; Unix times in milliseconds. */
+interface Issued {
+  readonly jwt: string;
+  /** As the JWT says. */
+  readonly issuedAt: number;
+  readonly at: number;
+  readonly expiresAt: number;
+  /** Of the EdgeNode. */
+  readonly uid: string;
+  /** When that was, on the monotonic clock. */
+  readonly monotonic: number;
+}
+
 export interface SignedEnroll {
   readonly request: Enroll;
   readonly signedBy: ReadonlySet<string>;
@@ -48,9 +66,14 @@ export interface SignedEnroll {
  */
 export class Enroller {
   readonly #options: EnrollerOptions;
+  /** Whoever likes can ask, and have it fail: each failure is logged once. */
+  readonly #notices: NoticeLog;
+  /** What each key was given lately, the longest ago first. */
+  readonly #issued = new Map<string, Issued>();
 
   constructor(options: EnrollerOptions) {
     this.#options = options;
+    this.#notices = new NoticeLog(options.logger);
   }
 
   /** Never rejects. */
@@ -58,8 +81,7 @@ export class Enroller {
     try {
       return await this.#decideAndAct(signed);
     } catch (thrown) {
-      const { node } = signed.request;
-      this.#options.logger.warn({ node, err: thrown }, `enrolling failed: ${errorMessage(thrown)}`);
+      this.#notices.note(signed.request.node, errorMessage(thrown), "enrolling failed");
       return this.#refuse(signed, UNAVAILABLE);
     }
   }
@@ -68,7 +90,7 @@ export class Enroller {
     const { nodes, errors, mayAct } = this.#options;
     const { namespace, node: name } = signed.request;
     for (let tries = 0; tries < TRIES && mayAct(); tries += 1) {
-      const live = await nodes.getLive(namespace, name);
+      const live = await this.#live(namespace, name);
       if (live !== undefined) this.#options.directory.observe(live);
       const decision = this.#decide(signed, live);
       if (decision.kind === "refused" || live === undefined) {
@@ -85,6 +107,17 @@ export class Enroller {
     return this.#refuse(signed, UNAVAILABLE);
   }
 
+  /** A namespace that is not there has no EdgeNode. */
+  async #live(namespace: string, name: string): Promise<EdgeNode | undefined> {
+    const { nodes, errors } = this.#options;
+    try {
+      return await nodes.getLive(namespace, name);
+    } catch (thrown) {
+      if (errors.isNotFound(thrown)) return undefined;
+      throw thrown;
+    }
+  }
+
   #decide({ request, signedBy }: SignedEnroll, node: EdgeNode | undefined): EnrollDecision {
     const { directory, clock } = this.#options;
     const owner = directory.owner(request.node);
@@ -93,44 +126,77 @@ export class Enroller {
   }
 
   async #issue(node: EdgeNode, publicKey: string): Promise<EnrollReply> {
-    const { nodes, revoker, clock, lifetimeMs, clusterID, commandKeys, recorder } = this.#options;
+    const { revoker, clock, clusterID, commandKeys, recorder } = this.#options;
     const { identity } = node.status;
-    const isSame = identity?.publicKey === publicKey;
-    if (identity !== undefined && !isSame) await revoker.revoke(unwantedIdentity(identity));
-    const now = clock.now();
-    const expiresAt = now + lifetimeMs;
-    const jwt = await this.#mint({ node: node.metadata.name, publicKey, expiresAt });
-    await nodes.updateStatus(node, {
-      ...node.status,
-      identity: {
-        ...(isSame ? identity : { publicKey }),
-        credentialsExpire: timestampOf(expiresAt),
-      },
-    });
+    if (identity !== undefined && identity.publicKey !== publicKey) {
+      await revoker.revoke(unwantedIdentity(identity));
+    }
+    const revokedAt = await revoker.reissue(publicKey);
+    const issued =
+      this.#issuedLately(node, publicKey, revokedAt) ??
+      (await this.#issueAnew(node, publicKey, revokedAt));
     recorder?.enrolled();
-    if (!isSame) this.#tellOf(node);
-    this.#options.logger.info(
-      { node: node.metadata.name, publicKey, expiresAt: timestampOf(expiresAt) },
-      "node got credentials",
-    );
     return {
       enrolled: true,
       time: timestampOf(clock.now()),
       clusterID,
-      jwt,
-      issuedAt: timestampOf(now),
-      expiresAt: timestampOf(expiresAt),
+      jwt: issued.jwt,
+      issuedAt: timestampOf(issued.at),
+      expiresAt: timestampOf(issued.expiresAt),
       commandKeys: commandKeys().set,
     };
   }
 
+  /** Who asks without end, or has a request repeated, has nothing made and nothing written by that. */
+  #issuedLately(node: EdgeNode, publicKey: string, revokedAt: number): Issued | undefined {
+    const { clock, lifetimeMs } = this.#options;
+    const againMs = Math.min(AGAIN_MS, lifetimeMs * AGAIN_PART);
+    const now = clock.monotonic();
+    for (const [key, { monotonic }] of this.#issued) {
+      if (now - monotonic < againMs) break;
+      this.#issued.delete(key);
+    }
+    const issued = this.#issued.get(publicKey);
+    if (issued?.uid !== node.metadata.uid || secondOf(issued.issuedAt) <= revokedAt)
+      return undefined;
+    return node.status.identity?.publicKey === publicKey ? issued : undefined;
+  }
+
+  async #issueAnew(node: EdgeNode, publicKey: string, revokedAt: number): Promise<Issued> {
+    const { nodes, clock, lifetimeMs, logger } = this.#options;
+    const { identity } = node.status;
+    const isSame = identity?.publicKey === publicKey;
+    const at = clock.now();
+    const expiresAt = at + lifetimeMs;
+    const { name, uid } = node.metadata;
+    const minted = await this.#mint({ node: name, publicKey, expiresAt }, revokedAt);
+    await nodes.updateStatus(node, {
+      ...node.status,
+      identity: {
+        ...(isSame ? identity : { publicKey }),
+        credentialsExpire: timestampOf(Math.max(expiresAt, isSame ? expiryOf(identity) : 0)),
+      },
+    });
+    const issued = { ...minted, uid, at, expiresAt, monotonic: clock.monotonic() };
+    this.#issued.delete(publicKey);
+    this.#issued.set(publicKey, issued);
+    if (!isSame) this.#tellOf(node);
+    logger.info(
+      { node: name, publicKey, expiresAt: timestampOf(expiresAt) },
+      "node got credentials",
+    );
+    return issued;
+  }
+
   /** Issued after whatever of this key was revoked. */
-  async #mint(claims: { node: string; publicKey: string; expiresAt: number }): Promise<string> {
-    const { credentials, revoker, clock } = this.#options;
-    const revokedAt = await revoker.reissue(claims.publicKey);
+  async #mint(
+    claims: { node: string; publicKey: string; expiresAt: number },
+    revokedAt: number,
+  ): Promise<{ jwt: string; issuedAt: number }> {
+    const { credentials, clock } = this.#options;
     for (let tries = 0; tries < TRIES; tries += 1) {
-      const { jwt, issuedAt } = await credentials.mint(claims);
-      if (Math.floor(issuedAt / SECOND_MS) > revokedAt) return jwt;
+      const minted = await credentials.mint(claims);
+      if (secondOf(minted.issuedAt) > revokedAt) return minted;
       await clock.sleep(SECOND_MS);
     }
     throw new Error("the clock that JWTs are issued by is behind the revocation of the key");
@@ -159,6 +225,15 @@ export class Enroller {
     }
     return { enrolled: false, reason, message };
   }
+}
+
+function secondOf(time: number): number {
+  return Math.floor(time / SECOND_MS);
+}
+
+/** An earlier JWT of the same key may be good for longer, if lives were longer then. */
+function expiryOf({ credentialsExpire }: NonNullable<EdgeNode["status"]["identity"]>): number {
+  return credentialsExpire === undefined ? 0 : Date.parse(credentialsExpire);
 }
 
 const UNAVAILABLE: EnrollRefused = {

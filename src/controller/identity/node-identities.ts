@@ -12,6 +12,7 @@ import type { ControllerSecurity } from "../security.ts";
 import { subscribeToEnrollments } from "./enroll-intake.ts";
 import { Enroller } from "./enroller.ts";
 import type { IdentityPorts, IdentityRecorder } from "./ports.ts";
+import { unwantedOf } from "./revocations.ts";
 import { Revoker } from "./revoker.ts";
 
 export interface NodeIdentitiesOptions {
@@ -54,8 +55,9 @@ export class NodeIdentities {
     });
   }
 
-  changed(): void {
-    this.#revoker?.changed();
+  /** Most changes are a node's own doing, and no reason to ask the broker for all that are connected. */
+  changed(node: EdgeNode): void {
+    if (unwantedOf([node]).length > 0) this.#revoker?.changed();
   }
 
   deleted(node: EdgeNode): void {

@@ -29,12 +29,12 @@ export function unwantedOf(nodes: Iterable<EdgeNode>): readonly Unwanted[] {
   });
 }
 
-/** Of an EdgeNode that is gone: whatever it had. */
-export function unwantedOfDeleted({ spec, status }: EdgeNode): readonly Unwanted[] {
-  const { identity } = status;
-  const known = identity === undefined ? [] : [unwantedIdentity(identity)];
-  if (spec.publicKey === undefined || spec.publicKey === identity?.publicKey) return known;
-  return [...known, { publicKey: spec.publicKey, expiresAt: undefined }];
+/**
+ * Of an EdgeNode that is gone: what it had. A key that it named and that never proved itself as its node may be another
+ * node's: who writes that into an EdgeNode and deletes it shuts out nobody.
+ */
+export function unwantedOfDeleted({ status: { identity } }: EdgeNode): readonly Unwanted[] {
+  return identity === undefined ? [] : [unwantedIdentity(identity)];
 }
 
 export function unwantedIdentity(identity: NonNullable<EdgeNode["status"]["identity"]>): Unwanted {

@@ -138,7 +138,9 @@ export class Revoker {
     const known = await this.#known();
     const unwanted = [...deleted, ...unwantedOf(this.#options.nodes())];
     const moment = this.#moment();
-    await this.#save(withoutExpired(withRevoked(known, unwanted, moment), moment.now));
+    // By whichever clock is behind: one that is wrong must not let anybody come back.
+    const now = Math.min(moment.now, this.#options.clock.now());
+    await this.#save(withoutExpired(withRevoked(known, unwanted, moment), now));
     this.#deleted = this.#deleted.slice(deleted.length);
   }
 

@@ -20,7 +20,7 @@ export const CONTROLLER_BUGS: readonly Bug[] = [
   {
     name: "a node speaks for another node's command",
     file: "src/controller/edgecommand/reconciler.ts",
-    sound: '  return node === spec.nodeName ? "mine" : "forged";',
+    sound: '  return isOfItsNode ? "mine" : "forged";',
     broken: '  return "mine";',
     caughtBy: ["test/unit/controller/controller.test.ts"],
   },

@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { ownCgroup } from "../../../src/agent/cgroup.ts";
 import { runProcess, type ProcessRunnerOptions } from "../../../src/agent/process-runner.ts";
+import { Redaction } from "../../../src/agent/redactor.ts";
 import type { RunEnd } from "../../../src/agent/run-end.ts";
 import { signalProcess } from "../../../src/agent/run-processes.ts";
 import { RunSpool } from "../../../src/agent/run-spool.ts";
@@ -182,6 +183,16 @@ describe("output beyond the bound", () => {
     expect(end.message).toContain("stderr went beyond 5 bytes");
     const below = await world.shell("echo 1234 >&2", { maxOutputBytes: 5 });
     expect(below).toMatchObject({ outcome: "Succeeded", stderr: { text: "1234\n" } });
+  });
+
+  test("does not end with the first half of a secret", async () => {
+    const print = "printf 'a: correct-horse'";
+    const spec = world.spec({ argv: script(`${print} >&2; ${print}`) });
+    const redaction = new Redaction(["correct-horse"]);
+    const options = world.options({ maxOutputBytes: 12 });
+    const end = await runProcess({ ...spec, redaction }, owner(), options);
+    expect(end).toMatchObject({ reason: "OutputTooLarge", stdout: { text: "a: [redacted]" } });
+    expect(end.stderr?.text).toBe("a: [redacted]");
   });
 
   test("is not read to its end, if it has none", async () => {

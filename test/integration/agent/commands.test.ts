@@ -107,8 +107,8 @@ describe("a command is given", () => {
     const [shell, group, ...files] = (result.stdout?.text ?? "").trim().split("\n");
     expect(group?.trim().split(/ +/)).toEqual([shell, shell]);
     const folder = `${world.dataDir}/runs/${runID}.1`;
-    expect(files.filter((file) => file.includes(world.dir))).toEqual([
-      `${folder}/stdin (deleted)`,
+    expect(files.filter((file) => file.includes(runID))).toEqual([
+      `/dev/shm/steward-${runID}.1-stdin (deleted)`,
       `${folder}/stdout`,
       `${folder}/stderr`,
     ]);

@@ -265,7 +265,7 @@ describe("a ledger that cannot be written is refused when", () => {
 /** A small disk of its own where that may be mounted, else a limit on the size of files. */
 const SMALL_DISK =
   spawnSync("sh", ["-c", "unshare -rm true"]).status === 0
-    ? `exec unshare -rm sh -c 'mount -t tmpfs -o size=1m none "$1" && shift && exec "$@"' sh "$@"`
+    ? `exec unshare -rm sh -c 'mount -t tmpfs -o size=1m,mode=700 none "$1" && shift && exec "$@"' sh "$@"`
     : `shift; trap '' XFSZ; ulimit -f 1024; exec "$@"`;
 
 describe("a ledger whose disk fills up", () => {

@@ -1,9 +1,21 @@
 import { randomUUID } from "node:crypto";
-import { mkdirSync, openSync, readFileSync, statSync, writeFileSync, writeSync } from "node:fs";
+import {
+  chmodSync,
+  chownSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  statSync,
+  writeFileSync,
+  writeSync,
+} from "node:fs";
+import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import {
   LedgerCorruptError,
+  LedgerExposedError,
   LedgerInUseError,
   LedgerTooNewError,
 } from "../../../src/agent/ledger-errors.ts";
@@ -20,6 +32,23 @@ beforeEach(() => {
 afterEach(async () => {
   await world[Symbol.asyncDispose]();
 });
+
+test.each(["new", "old"])(
+  "the files of a ledger that is %s are for its owner alone, in a folder that all may look into",
+  (age) => {
+    mkdirSync(world.dataDir, { mode: 0o755 });
+    if (age === "old") {
+      world.openLedger().close();
+      chmodSync(world.ledgerPath, 0o644);
+    }
+    const ledger = world.openLedger();
+    const files = readdirSync(world.dataDir).filter((name) => name.startsWith("ledger.db"));
+    const modes = files.map((name) => statSync(join(world.dataDir, name)).mode & 0o777);
+    ledger.close();
+    expect(files).toContain("ledger.db-wal");
+    expect(new Set(modes)).toEqual(new Set([0o600]));
+  },
+);
 
 describe("a ledger is refused, with a reason a person can act on, when", () => {
   test("another agent has it", async () => {
@@ -38,6 +67,19 @@ describe("a ledger is refused, with a reason a person can act on, when", () => {
     const agent = await world.startAgent();
     await expect(agent.ended).rejects.toThrow(LedgerTooNewError);
     await expect(agent.ended).rejects.toThrow(/version 99 .* reads up to 2/);
+  });
+
+  test.each([
+    ["others may write to its folder", (dir: string) => chmodSync(dir, 0o707)],
+    ["a group may write to its folder", (dir: string) => chmodSync(dir, 0o770)],
+    ["its folder is somebody else's", (dir: string) => chownSync(dir, 65_534, 65_534)],
+  ])("%s", async (_, spoil) => {
+    mkdirSync(world.dataDir);
+    spoil(world.dataDir);
+    const agent = await world.startAgent();
+    await expect(agent.ended).rejects.toThrow(LedgerExposedError);
+    await expect(agent.ended).rejects.toThrow(`others may write to ${world.dataDir}, out of which`);
+    expect(readdirSync(world.dataDir)).toEqual([]);
   });
 
   test("it is no ledger at all", async () => {

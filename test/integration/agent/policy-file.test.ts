@@ -72,6 +72,16 @@ describe("a policy file", () => {
     expect(lines).toContainEqual(expect.objectContaining({ level: "warn" }));
   });
 
+  test("is not written through a link that somebody has put there", () => {
+    const victim = join(dir, "victim");
+    writeFileSync(victim, "precious");
+    mkdirSync(join(dir, "etc"));
+    symlinkSync(victim, `${path}.new-${process.pid}`);
+    expect(open().current()).toEqual({ policy: DEFAULT_POLICY });
+    expect(readFileSync(victim, "utf8")).toBe("precious");
+    expect(readFileSync(path, "utf8")).toBe(DEFAULT_POLICY_TEXT);
+  });
+
   test("is not written over", () => {
     write(PING);
     expect(rulesOf(open())).toEqual(["ping"]);

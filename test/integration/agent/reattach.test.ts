@@ -269,7 +269,7 @@ describe.each(SHELLS)("the claim, with %s as the keeper:", (shell) => {
   /** Does what an agent does to start a command, up to the point where it has the wrapper. */
   function begin(spool: RunSpool, spec: ProcessSpec): Promise<Wrapper> {
     const folder = spool.attempt(spec.runID, 1);
-    const files = folder.create({ stdin: "", launch: launchScript(spec.env) });
+    const files = folder.create({ stdin: "", launch: launchScript(spec.env, "/") });
     const { argv, env } = spec;
     return startWrapper(
       {
@@ -280,7 +280,6 @@ describe.each(SHELLS)("the claim, with %s as the keeper:", (shell) => {
         prefix: [],
         argv,
         env,
-        workingDir: "/",
       },
       files,
     );
@@ -291,7 +290,7 @@ describe.each(SHELLS)("the claim, with %s as the keeper:", (shell) => {
     spool.prepare();
     const spec = world.spec({ argv: ["touch", world.path("ran")] });
     const folder = spool.attempt(spec.runID, 1);
-    const files = folder.create({ stdin: "", launch: launchScript(spec.env) });
+    const files = folder.create({ stdin: "", launch: launchScript(spec.env, "/") });
     expect(await folder.claim(systemClock, spec.deadline)).toBeUndefined();
     const { argv, env } = spec;
     await over(
@@ -304,7 +303,6 @@ describe.each(SHELLS)("the claim, with %s as the keeper:", (shell) => {
           prefix: [],
           argv,
           env,
-          workingDir: "/",
         },
         files,
       ),
@@ -318,7 +316,7 @@ describe.each(SHELLS)("the claim, with %s as the keeper:", (shell) => {
     spool.prepare();
     const spec = world.spec({ argv: ["touch", world.path("ran")] });
     const folder = new AttemptFolder(world.path("elsewhere"));
-    const files = folder.create({ stdin: "", launch: launchScript(spec.env) });
+    const files = folder.create({ stdin: "", launch: launchScript(spec.env, "/") });
     rmSync(folder.path, { recursive: true });
     const { argv, env } = spec;
     await over(
@@ -331,7 +329,6 @@ describe.each(SHELLS)("the claim, with %s as the keeper:", (shell) => {
           prefix: [],
           argv,
           env,
-          workingDir: "/",
         },
         files,
       ),
@@ -344,7 +341,7 @@ describe.each(SHELLS)("the claim, with %s as the keeper:", (shell) => {
     spool.prepare();
     const spec = world.spec({ argv: ["touch", world.path("ran")] });
     const folder = spool.attempt(spec.runID, 1);
-    const [argv, env, workingDir] = [spec.argv, spec.env, "/"];
+    const { argv, env } = spec;
     const wrapper = {
       shell,
       script: spool.script,
@@ -353,11 +350,10 @@ describe.each(SHELLS)("the claim, with %s as the keeper:", (shell) => {
       prefix: [],
       argv,
       env,
-      workingDir,
     };
-    const old = folder.create({ stdin: "", launch: launchScript(spec.env) });
+    const old = folder.create({ stdin: "", launch: launchScript(spec.env, "/") });
     await spool.remove(spec.runID);
-    const files = folder.create({ stdin: "", launch: launchScript(spec.env) });
+    const files = folder.create({ stdin: "", launch: launchScript(spec.env, "/") });
     await over(await startWrapper(wrapper, old));
     expect(existsSync(world.path("ran"))).toBe(false);
     await over(await startWrapper(wrapper, files));

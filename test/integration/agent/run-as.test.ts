@@ -1,4 +1,4 @@
-import { spawnSync } from "node:child_process";
+import { spawn, spawnSync, type ChildProcess } from "node:child_process";
 import { chmodSync, copyFileSync, mkdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import * as fc from "fast-check";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
@@ -7,6 +7,7 @@ import { inheritableFiles } from "../../../src/agent/inherited-files.ts";
 import { findSetpriv, Privileges, type Standing } from "../../../src/agent/privileges.ts";
 import { CANCELLED, type RunEnd } from "../../../src/agent/run-end.ts";
 import { runProcess } from "../../../src/agent/process-runner.ts";
+import { wrapperRuns, wrappersOf } from "../../../src/agent/run-processes.ts";
 import { RecordingLogger } from "../../support/recording-logger.ts";
 import { OWN_STANDING, standingAs } from "../../support/standings.ts";
 import { AttemptWorld, owner, SHELLS } from "./attempt-world.ts";
@@ -136,12 +137,41 @@ describe("a command as another user", () => {
     expect(end.message).toBe(`The user nobody may not work in "${world.path("private")}".`);
   });
 
+  test("goes to its folder by itself, and so not where only its keeper could", async () => {
+    const end = await asNobody('pwd -P; pwd; echo "$OLDPWD"', { workingDir: "/proc/self/cwd" });
+    // What it is for the agent is the folder of whoever runs the tests.
+    expect(end.stdout?.text).toBe("/\n/proc/self/cwd\n\n");
+  });
+
   test("is not started if the user may not execute the program", async () => {
     const path = world.path("tool");
     writeFileSync(path, "#!/bin/sh\n", { mode: 0o700 });
     const end = await world.run({ argv: [path], standing: NOBODY });
     expect(end).toMatchObject({ started: "False", reason: "PermissionDenied" });
     expect(end.message).toBe(`The user nobody may not execute "${path}".`);
+  });
+
+  test("has failed, and may be tried again, if the user has as many processes as it may", async () => {
+    const prefix = ["/usr/bin/prlimit", "--nproc=0", "--", ...NOBODY.prefix];
+    const end = await world.run({ argv: ["true"], standing: { ...NOBODY, prefix } });
+    expect(end).toMatchObject({ outcome: "Failed", started: "False", reason: "SpawnFailed" });
+    expect(end.message).toMatch(/^There was no process to be had for the user nobody: setpriv: /);
+  });
+
+  test("does not pass for the keeper of an attempt", async () => {
+    const folder = world.path("attempt");
+    const { uid, gid } = NOBODY.account;
+    const start = (as: object): ChildProcess => spawn("/bin/sh", ["-s", folder], as);
+    const [own, other] = [start({}), start({ uid, gid })];
+    try {
+      await expect.poll(() => wrappersOf(folder)).toEqual([own.pid]);
+      await expect.poll(() => readFileSync(`/proc/${other.pid}/cmdline`, "utf8")).toMatch(folder);
+      expect(wrappersOf(folder)).toEqual([own.pid]);
+      expect(wrapperRuns(Number(other.pid), folder)).toBe(false);
+      expect(wrapperRuns(Number(own.pid), folder)).toBe(true);
+    } finally {
+      for (const child of [own, other]) child.kill("SIGKILL");
+    }
   });
 
   test("is rejected, with what setpriv has to say, if the machine does not know the user", async () => {

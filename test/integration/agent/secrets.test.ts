@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { closeSync, readdirSync, readFileSync } from "node:fs";
+import { closeSync, readdirSync, readFileSync, statfsSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { AttemptFolder } from "../../../src/agent/attempt-folder.ts";
@@ -12,6 +12,8 @@ import { eventually, runOf, World } from "./world.ts";
 
 const TOKEN = "correct-horse-battery";
 const INPUT = "staple of the input";
+/** The kernel's number of file systems in memory. */
+const TMPFS = 0x01021994;
 const INPUTS: SealedInputs = {
   env: [
     { name: "TOKEN", value: TOKEN },
@@ -70,6 +72,10 @@ test("what a command is given is in no file that has a name, from the first mome
   const folder = new AttemptFolder(world.path("attempt"));
   const files = folder.create({ stdin: INPUT, launch: TOKEN });
   expect(readdirSync(folder.path).toSorted()).toEqual(["exit", "stderr", "stdout", "wrapper"]);
+  // On a disk it would stay after the file is gone.
+  expect(statfsSync(`/proc/self/fd/${files.launch}`).type).toBe(TMPFS);
+  expect(statfsSync(`/proc/self/fd/${files.stdin}`).type).toBe(TMPFS);
+  expect(readdirSync("/dev/shm").filter((name) => name.includes("attempt-launch"))).toEqual([]);
   expect(readFileSync(files.launch, "utf8")).toBe(TOKEN);
   expect(readFileSync(Number(files.stdin), "utf8")).toBe(INPUT);
   folder.release(files);

@@ -1,4 +1,4 @@
-import { createHash } from "node:crypto";
+import { createHash, randomUUID } from "node:crypto";
 import { chmodSync, mkdirSync, readdirSync, symlinkSync, writeFileSync } from "node:fs";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { runProcess } from "../../../src/agent/process-runner.ts";
@@ -173,10 +173,12 @@ describe.each(SHELLS)("under %s", (shell) => {
 
   test("the command has its three files of the attempt and no other", async () => {
     const script = "for fd in /proc/$$/fd/*; do echo ${fd##*/} $(readlink $fd); done";
-    const end = await world.run({ argv: ["/bin/sh", "-c", script], stdin: "x" }, { shell });
-    const files = (end.stdout?.text ?? "").split("\n").filter((line) => line.includes(world.dir));
+    const runID = randomUUID();
+    const task = { runID, argv: ["/bin/sh", "-c", script] as [string, ...string[]], stdin: "x" };
+    const end = await world.run(task, { shell });
+    const files = (end.stdout?.text ?? "").split("\n").filter((line) => line.includes(runID));
     expect(files.map((line) => line.replace(/ .*\//, " "))).toEqual([
-      "0 stdin (deleted)",
+      `0 steward-${runID}.1-stdin (deleted)`,
       "1 stdout",
       "2 stderr",
     ]);

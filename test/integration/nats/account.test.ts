@@ -41,7 +41,11 @@ describe("the account's JWT", () => {
 });
 
 test("an account that the broker does not know is not there, and may not be asked about", async () => {
-  const other = new NatsAccount({ bus: system, account: newKeyPair("account").publicKey });
+  const other = new NatsAccount({
+    bus: system,
+    account: newKeyPair("account").publicKey,
+    issuers: [],
+  });
   await expect(other.lookup()).rejects.toThrow(/not allowed/);
   await expect(other.connectedUsers()).rejects.toThrow(AccountError);
 });
@@ -59,6 +63,8 @@ test("whoever is connected with a key is named, however many messages that takes
     const users = await broker.account(system, { pageSize }).connectedUsers();
     expect(byName(users)).toEqual(byName(wanted));
   }
+  const issuers = [broker.access.account];
+  expect(await broker.account(system, { issuers }).connectedUsers()).toEqual([]);
 });
 
 describe("a broker that cannot be asked", () => {
@@ -66,14 +72,14 @@ describe("a broker that cannot be asked", () => {
     await using plain = await plainBroker();
     await using bus = openBus(plain.url);
     await connected(bus);
-    const asked = new NatsAccount({ bus, account: broker.access.account });
+    const asked = new NatsAccount({ bus, account: broker.access.account, issuers: [] });
     await expect(asked.lookup()).rejects.toThrow(/operator mode/);
     await expect(asked.connectedUsers()).rejects.toThrow(AccountError);
   });
 
   test("is one to which there is no connection", async () => {
     await using bus = openBus("nats://127.0.0.1:1");
-    const asked = new NatsAccount({ bus, account: broker.access.account });
+    const asked = new NatsAccount({ bus, account: broker.access.account, issuers: [] });
     await expect(asked.push("x")).rejects.toThrow(/no connection/);
     await expect(asked.connectedUsers()).rejects.toThrow(/no connection/);
   });

@@ -22,17 +22,27 @@ export class SecureBroker implements AsyncDisposable {
   readonly server: NatsServer;
   readonly access: NatsAccess;
   readonly keysDir: string;
+  /** Public keys that sign users' JWTs. */
+  readonly issuers: readonly string[];
 
   static async start(natsConfig = ""): Promise<SecureBroker> {
     const server = await startNatsServer({ natsConfig });
     const { keysDir = "" } = server;
-    return new SecureBroker(server, keysDir, await readNatsAccess(keysDir));
+    const access = await readNatsAccess(keysDir);
+    const nodeSigning = keyPairOf(await readKeyFile(keysDir, "controller/node-signing.seed"));
+    return new SecureBroker(server, keysDir, access, [access.account, nodeSigning.publicKey]);
   }
 
-  private constructor(server: NatsServer, keysDir: string, access: NatsAccess) {
+  private constructor(
+    server: NatsServer,
+    keysDir: string,
+    access: NatsAccess,
+    issuers: readonly string[],
+  ) {
     this.server = server;
     this.keysDir = keysDir;
     this.access = access;
+    this.issuers = issuers;
   }
 
   /** A bus with the broker's authority. */
@@ -60,8 +70,12 @@ export class SecureBroker implements AsyncDisposable {
     return mintNodeCredentials(this.keysDir, name, minting);
   }
 
-  account(bus: TestBus, options: { readonly pageSize?: number } = {}): NatsAccount {
-    return new NatsAccount({ bus, account: this.access.account, ...options });
+  account(
+    bus: TestBus,
+    options: { readonly pageSize?: number; readonly issuers?: readonly string[] } = {},
+  ): NatsAccount {
+    const { issuers } = this;
+    return new NatsAccount({ bus, account: this.access.account, issuers, ...options });
   }
 
   /** The fleet account's JWT in which these have been revoked, at the times (Unix, seconds) that stand there. */

@@ -179,20 +179,25 @@ test("a policy that cannot be used decides nothing, and is reported once a minut
   expect(reports).toHaveLength(2);
 });
 
-function whole(name: string, value = ""): CommandWork {
-  return work({ env: [{ name, value }] });
+function whole(name: string, value = ""): { work: CommandWork; terms: { timeoutMs: number } } {
+  return { work: work({ env: [{ name, value }] }), terms: { timeoutMs: 1_000 } };
 }
 
-test("variables of which the names came later are held against the rule that allowed the rest", () => {
+test("variables of which the names came later, and terms that changed, are held against the rule that allowed the rest", () => {
   const permit = {
     kind: "permitted",
-    rule: { ...UNPRIVILEGED, variables: ["TOKEN"] },
+    rule: { ...UNPRIVILEGED, variables: ["TOKEN"], maxTimeoutMs: 60_000 },
     standing: undefined,
   } as const;
   expect(rejectionOfWhole(permit, whole("TOKEN"), METHODS)).toBeUndefined();
   expect(rejectionOfWhole(permit, whole("LD_PRELOAD"), METHODS)).toMatchObject({
     reason: "PolicyDenied",
     message: expect.stringContaining("variable LD_PRELOAD") as string,
+  });
+  const longer = { ...whole("TOKEN"), terms: { timeoutMs: 60_001 } };
+  expect(rejectionOfWhole(permit, longer, METHODS)).toMatchObject({
+    reason: "PolicyDenied",
+    message: expect.stringContaining("a timeout of 1m at most") as string,
   });
   expect(rejectionOfWhole(permit, whole("TOKEN", "a\0b"), METHODS)).toMatchObject({
     reason: "InvalidArguments",

@@ -29,7 +29,7 @@ let executor: RunExecutor;
 let recorder: RunRecorder;
 let ran: string[];
 let due: string[];
-let waiting: [string, string | undefined][];
+let waiting: [string, string | undefined, number | undefined][];
 let steps: AgentStep[];
 let ends: RunEnd[];
 let permission: Permission;
@@ -73,8 +73,8 @@ beforeEach(() => {
       },
     },
     onResult: (runID: string) => void due.push(runID),
-    onWaiting: ({ runID }: { runID: string }, notBefore?: string) =>
-      void waiting.push([runID, notBefore]),
+    onWaiting: ({ runID }: { runID: string }, notBefore?: string, maxPauseMs?: number) =>
+      void waiting.push([runID, notBefore, maxPauseMs]),
   };
   recorder = new RunRecorder(common);
   executor = new RunExecutor({ ...common, recorder });
@@ -184,7 +184,8 @@ test("while there is no policy to go by a run stays accepted, and is asked about
   permission = { kind: "undecided", problem: "not YAML" };
   await executor.execute(runID);
   expect(ledger.read.report(runID)).toMatchObject({ state: "Accepted", attempts: 0 });
-  expect(waiting).toEqual([[runID, "2026-11-24T06:00:10.000Z"]]);
+  // The controller's time may be set back meanwhile.
+  expect(waiting).toEqual([[runID, "2026-11-24T06:00:10.000Z", 10_000]]);
   permission = PERMITTED;
   await executor.execute(runID);
   expect(ran).toEqual([runID]);
@@ -208,7 +209,7 @@ describe("an attempt that failed", () => {
     ends = [FAILURE, FAILURE];
     const runID = await accepted({ terms: RETRY });
     await executor.execute(runID);
-    expect(waiting).toEqual([[runID, "2026-11-24T06:00:02.000Z"]]);
+    expect(waiting).toEqual([[runID, "2026-11-24T06:00:02.000Z", 60_000]]);
     expect(ledger.read.report(runID)).toMatchObject({ state: "Accepted", attempts: 1 });
     await executor.execute(runID);
     expect(waiting).toHaveLength(1);
@@ -259,7 +260,7 @@ describe("an attempt that failed", () => {
 test("an attempt that was not made does not count, and the run waits again", async () => {
   const run = await underWay();
   await recorder.neverStarted(run);
-  expect(waiting).toEqual([[run.runID, undefined]]);
+  expect(waiting).toEqual([[run.runID, undefined, 600_000]]);
   expect(ledger.read.report(run.runID)).toMatchObject({ state: "Accepted", attempts: 0 });
 });
 

@@ -17,6 +17,7 @@ test.each([
   { what: "trusts a newer set", publicKey: "U", trustSerial: 4, isBehind: false },
   { what: "was not heard of since it was enrolled", publicKey: "U", isBehind: true },
   { what: "has no key yet: it learns the set from its token", trustSerial: 2, isBehind: false },
+  { what: "has another key since it said so", publicKey: "U2", trustSerial: 3, isBehind: true },
   { what: "is disabled", publicKey: "U", trustSerial: 2, disabled: true, isBehind: false },
 ])("a node that $what is behind set 3: $isBehind", (node) => {
   const { publicKey, trustSerial, disabled = false, isBehind } = node;

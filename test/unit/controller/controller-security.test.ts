@@ -10,7 +10,15 @@ import { signerOf } from "../../../src/identity/signatures.ts";
 import { edgeCommand, OTHER_UID, runReport, SESSION_ID } from "../../support/builders.ts";
 import { settle } from "../../support/fake-clock.ts";
 import { TOKEN_KEY } from "../../support/test-keys.ts";
-import { accepting, COMMAND_KEYS, GRACE_MS, KEY, SEALING_KEY, World } from "./controller-world.ts";
+import {
+  accepting,
+  COMMAND_KEYS,
+  GRACE_MS,
+  KEY,
+  LEDGER_ID,
+  SEALING_KEY,
+  World,
+} from "./controller-world.ts";
 
 const NODE = "default/ship1";
 const STRANGER = [signerOf(TOKEN_KEY)];
@@ -88,6 +96,68 @@ describe("a hello that is not signed by the node's key", () => {
     world.signers = STRANGER;
     expect(await world.hello({ sessionID: OTHER_UID })).toMatchObject({ accepted: true });
   });
+
+  test("and nothing is sent to who had that key, or sealed to its sealing key, from then on", async () => {
+    const world = await new World().start();
+    world.answer(accepting);
+    await world.hello();
+    await edit(world, { publicKey: TOKEN_KEY.publicKey });
+    world.commands.put(edgeCommand());
+    await world.clock.advance(5_000);
+    expect(world.received).toEqual([]);
+    world.signers = STRANGER;
+    await world.hello({ sessionID: OTHER_UID });
+    await world.clock.advance(5_000);
+    expect(new Set(world.received.map(({ sessionID }) => sessionID))).toEqual(new Set([OTHER_UID]));
+  });
+
+  test("not even what was under way when the key was exchanged", async () => {
+    const world = await new World().start();
+    world.answer(accepting);
+    await world.hello();
+    const value = new Map([["token", Buffer.from("correct-horse")]]);
+    world.values = {
+      read: async () => {
+        await edit(world, { publicKey: TOKEN_KEY.publicKey });
+        return value;
+      },
+    };
+    const valueFrom = { secretKeyRef: { name: "login", key: "token", optional: false } };
+    const env = [{ name: "TOKEN", value: "", valueFrom }];
+    world.commands.put(edgeCommand({ spec: { env } }));
+    await world.clock.advance(5_000);
+    expect(world.node()?.conditions).toContainEqual(
+      expect.objectContaining({ type: "Ready", status: "False" }),
+    );
+    expect(world.received).toEqual([]);
+  });
+
+  test("nor does a controller that starts then take over that it was there", async () => {
+    const world = new World();
+    await world.declare();
+    const node = world.nodes.get(NODE);
+    if (node === undefined) throw new Error("there is no node");
+    await world.nodes.updateStatus(node, {
+      ...node.status,
+      session: { id: SESSION_ID, since: timestampOf(world.clock.now()) },
+      ledgerID: LEDGER_ID,
+      identity: { publicKey: TOKEN_KEY.publicKey, sealingKey: SEALING_KEY },
+      conditions: [
+        {
+          type: "Ready",
+          status: "True",
+          reason: "Heartbeat",
+          message: "",
+          lastTransitionTime: timestampOf(world.clock.now()),
+        },
+      ],
+    });
+    world.answer(accepting);
+    world.commands.put(edgeCommand());
+    await world.start();
+    await world.clock.advance(5_000);
+    expect(world.received).toEqual([]);
+  });
 });
 
 describe("what else is not signed by the node's key", () => {
@@ -109,6 +179,18 @@ describe("what else is not signed by the node's key", () => {
     const report = { ...runReport(edgeCommand()), node: "ship2" };
     expect(await world.result(report)).toMatchObject({ receipt: "refused" });
     expect(world.status()?.run?.outcome).toBeUndefined();
+  });
+
+  test("nor is a result on a command of another namespace, where a node of that name is another", async () => {
+    const world = await new World().start();
+    await world.hello();
+    const { metadata, ...rest } = edgeCommand();
+    const command = { ...rest, metadata: { ...metadata, namespace: "other" } };
+    world.commands.put(command);
+    await settle();
+    expect(await world.result(runReport(command))).toMatchObject({ receipt: "refused" });
+    const { run } = world.commands.get("other/uptime")?.status ?? {};
+    expect(run?.outcome).toBeUndefined();
   });
 
   test("an acknowledgement of a withdrawal ends nothing", async () => {
@@ -158,6 +240,14 @@ describe("what else is not signed by the node's key", () => {
     expect(world.events.map(({ reason }) => reason)).not.toContain("AgentError");
     publish(world.clock.now());
     expect(world.events.map(({ reason }) => reason)).toContain("AgentError");
+    const told = (): number => world.events.filter(({ reason }) => reason === "AgentError").length;
+    for (let i = 0; i < 100; i += 1) publish(world.clock.now());
+    await settle();
+    expect(told()).toBe(10);
+    await world.clock.advance(60_000);
+    publish(world.clock.now());
+    await settle();
+    expect(told()).toBe(11);
   });
 });
 

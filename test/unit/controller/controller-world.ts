@@ -1,7 +1,7 @@
 import type { EdgeCommand } from "../../../src/api/v1alpha1/edgecommand.ts";
 import type { EdgeNode } from "../../../src/api/v1alpha1/edgenode.ts";
 import { Controller } from "../../../src/controller/controller.ts";
-import type { EventClaim } from "../../../src/controller/ports.ts";
+import type { EventClaim, ValueReader } from "../../../src/controller/ports.ts";
 import { ackMessage, type Ack } from "../../../src/protocol/ack.ts";
 import { commandMessage, type Command } from "../../../src/protocol/command.ts";
 import type { IdentityPorts } from "../../../src/controller/identity/ports.ts";
@@ -76,6 +76,7 @@ export class World {
   signers: readonly Signer[] = NODE_SIGNERS;
   readonly controller: Controller;
   mayAct = true;
+  values: ValueReader = { read: () => Promise.resolve("notFound") };
   readonly received: Command[] = [];
   readonly withdrawals: Withdrawal[] = [];
   readonly #stop = new AbortController();
@@ -93,7 +94,7 @@ export class World {
       errors: fakeStoreErrors,
       bus: this.bus,
       events: { record: (_, event) => this.events.push(event) },
-      values: { read: () => Promise.resolve("notFound") },
+      values: { read: (object) => this.values.read(object) },
       security: () =>
         isInsecure ? "insecure" : { signers: CONTROLLER_SIGNERS, set: COMMAND_KEYS },
       identity,
@@ -140,6 +141,7 @@ export class World {
     this.#sequence += 1;
     return {
       namespace: "default",
+      node: "ship1",
       sessionID: SESSION_ID,
       sequence: this.#sequence,
       signedAt: timestampOf(this.clock.now()),

@@ -210,7 +210,12 @@ export class NodeModel {
       ledger: this.#ledger,
       security: SECURITY,
     });
-    const said = { ...own, sequence: agent.sequence, ...agent.controllerClock.signedAt() };
+    const said = {
+      ...own,
+      node: NODE,
+      sequence: agent.sequence,
+      ...agent.controllerClock.signedAt(),
+    };
     const data = encodeMessage(helloMessage, said, NO_SIGNERS);
     const subject = eventSubject(NODE, "hello");
     void bus.request(subject, data, { timeoutMs: HELLO_TIMEOUT_MS }).then(async (outcome) => {

@@ -24,7 +24,7 @@ describe("an answer of the broker", () => {
     const connections = [ship1, {}, { jwt: "" }, { jwt: "hidden" }, "x"];
     expect(parseAnswer(JSON.stringify({ data: { connections, total: 9 } }))?.page).toEqual({
       total: 9,
-      users: [{ name: "ship1", publicKey: "U1" }],
+      users: [{ name: "ship1", publicKey: "U1", jwt: ship1.jwt }],
     });
   });
 

@@ -36,7 +36,11 @@ const WITH_SECRETS: Partial<EdgeCommandSpec> = {
 let sent: Uint8Array[];
 let read: string[];
 let values: ObjectRead | Error;
+let isSameNode: boolean;
+let whenRead: () => void;
 beforeEach(() => {
+  isSameNode = true;
+  whenRead = () => undefined;
   sent = [];
   read = [];
   values = new Map([["token", Buffer.from("correct-horse")]]);
@@ -45,6 +49,7 @@ beforeEach(() => {
 const reader: ValueReader = {
   read: async ({ kind, namespace, name }) => {
     read.push(`${kind} ${namespace}/${name}`);
+    whenRead();
     if (values instanceof Error) throw values;
     return values;
   },
@@ -102,6 +107,7 @@ function offer(circumstances: Circumstances = {}): Promise<OfferOutcome> {
     },
     sealingKey: "sealingKey" in circumstances ? circumstances.sealingKey : KEY.publicKey,
     readLive: false,
+    isSameNode: () => isSameNode,
     isRepeated: false,
   });
 }
@@ -133,6 +139,14 @@ test("what is sent again has the value of that moment", async () => {
   const command = sentCommand();
   const opened = unseal(command.sealed ?? "", KEY, sealingContext(command)).toString();
   expect(opened).toContain("battery-staple");
+});
+
+test("nothing is sent to a node that became another while they were read", async () => {
+  whenRead = () => {
+    isSameNode = false;
+  };
+  expect(await offer()).toEqual({ kind: "changed" });
+  expect(sent).toEqual([]);
 });
 
 test("a command without secrets reads none, and has no box", async () => {

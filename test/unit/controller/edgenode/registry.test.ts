@@ -10,6 +10,7 @@ const GRACE_MS = 100;
 function hello(overrides: Partial<Hello> = {}): Hello {
   return {
     namespace: "default",
+    node: "ship1",
     sessionID: SESSION_ID,
     sequence: 1,
     sealingKey: "s".repeat(43),
@@ -126,5 +127,25 @@ describe("a node to whose commands nobody listens", () => {
       registry.markUnreachable("ship1", now);
       expect(registry.remainingMs("ship1", now)).toBe(GRACE_MS);
     }
+  });
+});
+
+describe("the presence of a node", () => {
+  test("lasts the whole grace period again after a deaf time, but not after each while it is silent", () => {
+    const registry = listening();
+    registry.heard("ship1", hello(), 2_000);
+    registry.goneDeaf(2_090);
+    registry.canHear(5_000);
+    expect(registry.remainingMs("ship1", 5_000)).toBe(GRACE_MS);
+    registry.goneDeaf(5_060);
+    registry.canHear(9_000);
+    expect(registry.remainingMs("ship1", 9_000)).toBe(40);
+    registry.goneDeaf(9_039);
+    registry.canHear(9_500);
+    expect(registry.remainingMs("ship1", 9_501)).toBe(0);
+    registry.heard("ship1", hello({ sequence: 2 }), 9_600);
+    registry.goneDeaf(9_690);
+    registry.canHear(9_900);
+    expect(registry.remainingMs("ship1", 9_900)).toBe(GRACE_MS);
   });
 });

@@ -21,6 +21,7 @@ export class FakeBroker {
   connected: ConnectedUser[] = [];
   readonly minted: Minted[] = [];
   pushes = 0;
+  lookups = 0;
   pushed: RevokedAt = {};
   isOurs = true;
   record: Revocations = new Map();
@@ -52,6 +53,7 @@ export class FakeBroker {
         ownUsers: ["controller"],
         pushed: async () => {
           this.#failIf("broker");
+          this.lookups += 1;
           return Promise.resolve({ revokedAt: this.pushed, isOurs: this.isOurs });
         },
         push: async (revokedAt) => {

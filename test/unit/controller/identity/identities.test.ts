@@ -120,6 +120,46 @@ describe("enrolling", () => {
     expect(fleet.world.events.map(({ reason }) => reason)).toContain("EnrollmentRefused");
   });
 
+  test("over and over again makes and writes nothing more for a minute", async () => {
+    const fleet = await new Fleet().start({ publicKey: KEY });
+    const first = await fleet.enroll(NODE_KEY);
+    const { writes } = fleet.world.nodes;
+    for (let i = 0; i < 10; i += 1) {
+      const { expiresAt } = first as { expiresAt: string };
+      expect(await fleet.enroll(NODE_KEY)).toMatchObject({ enrolled: true, expiresAt });
+    }
+    expect(fleet.broker.minted).toHaveLength(1);
+    expect(fleet.world.nodes.writes).toBe(writes);
+    await fleet.clock.advance(60_000);
+    await fleet.enroll(NODE_KEY);
+    expect(fleet.broker.minted).toHaveLength(2);
+  });
+
+  test("right after it was revoked gives what is good, not what was issued before", async () => {
+    const fleet = await new Fleet().start({ publicKey: KEY });
+    await fleet.enroll(NODE_KEY);
+    await fleet.edit({ disabled: true });
+    await fleet.edit({ disabled: false });
+    await fleet.enroll(NODE_KEY);
+    expect(fleet.broker.pushed).toHaveProperty(KEY);
+    expect(fleet.broker.letsIn(KEY)).toBe(true);
+  });
+
+  test("where it cannot succeed fills no log", async () => {
+    const fleet = await new Fleet().start({ publicKey: KEY });
+    const node = fleet.node();
+    const notFound: unknown = await new World().nodes
+      .delete(node)
+      .catch((thrown: unknown) => thrown);
+    // As of the namespace, which an API server says of what is in none.
+    fleet.world.nodes.getLive = () => Promise.reject(notFound);
+    expect(await fleet.enroll(NODE_KEY)).toMatchObject({ reason: "NotEnrolled" });
+    fleet.world.nodes.getLive = () => Promise.reject(new Error("injected"));
+    const lines = fleet.world.logger.lines.length;
+    for (let i = 0; i < 10; i += 1) await fleet.enroll(NODE_KEY);
+    expect(fleet.world.logger.lines.length).toBe(lines + 1);
+  });
+
   test("of two keys with one token at the same time lets in one", async () => {
     const fleet = await new Fleet().start();
     await fleet.declare({ enrollment: fleet.token() });
@@ -216,6 +256,41 @@ describe("what was issued is void", () => {
     expect(fleet.broker.connected).toEqual([]);
   });
 
+  test("not when another EdgeNode is deleted that names the key of somebody else", async () => {
+    const fleet = await joined();
+    const metadata = { namespace: "other", name: "decoy" };
+    await fleet.world.nodes.create({ metadata, spec: { disabled: false, publicKey: KEY } });
+    await settle();
+    fleet.world.nodes.remove("other/decoy");
+    await fleet.clock.advance(120_000);
+    expect(fleet.broker.letsIn(KEY)).toBe(true);
+    expect(fleet.broker.record.has(KEY)).toBe(false);
+  });
+
+  test("when the EdgeNode was deleted while nothing could be written for want of the lease", async () => {
+    const fleet = await joined();
+    fleet.broker.connected = [];
+    fleet.world.mayAct = false;
+    fleet.world.nodes.remove(NODE);
+    await fleet.clock.advance(10);
+    expect(fleet.broker.record.has(KEY)).toBe(false);
+    fleet.world.mayAct = true;
+    await fleet.clock.advance(61_000);
+    expect(fleet.broker.letsIn(KEY)).toBe(false);
+  });
+
+  test("until the longest-lived of a key's JWTs has expired, also when lives were cut", async () => {
+    const fleet = await joined();
+    const node = fleet.node();
+    const credentialsExpire = timestampOf(fleet.clock.now() + 10 * LIFETIME_MS);
+    const identity = { publicKey: KEY, credentialsExpire };
+    await fleet.world.nodes.updateStatus(node, { ...node.status, identity });
+    expect(await fleet.enroll(NODE_KEY)).toMatchObject({ enrolled: true });
+    fleet.world.nodes.remove(NODE);
+    await fleet.clock.advance(10);
+    expect(fleet.broker.record.get(KEY)?.until).toBe(Date.parse(credentialsExpire));
+  });
+
   test("while it is disabled, and what is issued later is good", async () => {
     const fleet = await joined();
     await fleet.edit({ disabled: true });
@@ -291,6 +366,30 @@ describe("what was issued is void", () => {
     expect(next.broker.pushes).toBe(1);
     expect(next.broker.pushed).toHaveProperty(KEY);
     expect(next.broker.record.has(KEY)).toBe(true);
+  });
+
+  test("also when the machine's clock, by which JWTs are issued, is far ahead", async () => {
+    const clock = new FakeClock(Date.parse("2026-11-24T06:00:00.000Z"));
+    const broker = new FakeBroker(clock);
+    const ports = broker.ports();
+    const ahead = (): number => clock.now() + 10 * LIFETIME_MS;
+    const identity = { ...ports, credentials: { ...ports.credentials, now: ahead } };
+    const until = clock.now() + LIFETIME_MS;
+    broker.record = new Map([[KEY, { revokedAt: 1, until }]]);
+    await new World({ identity, clock }).start();
+    await clock.advance(120_000);
+    expect(broker.record.has(KEY)).toBe(true);
+  });
+
+  test("and the broker is not asked for every change of a node", async () => {
+    const fleet = await joined();
+    const { lookups } = fleet.broker;
+    for (let i = 0; i < 20; i += 1) {
+      await fleet.world.hello({ agentVersion: `0.1.${i}` });
+      await fleet.clock.advance(10);
+    }
+    expect(fleet.node().status.agentVersion).toBe("0.1.19");
+    expect(fleet.broker.lookups - lookups).toBeLessThanOrEqual(1);
   });
 
   test("and nothing is pushed while the broker has it all", async () => {
