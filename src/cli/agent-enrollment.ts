@@ -23,6 +23,6 @@ export function openEnrollmentBus(
     ca: () => ca,
     clock,
     random: Math.random,
-    logger,
+    logger: logger.child({ enrolling: true }),
   });
 }

@@ -5,7 +5,7 @@ import {
   keysNamespaceOption,
   kubeconfigOption,
 } from "./key-options.ts";
-import { duration, optional, text } from "./option.ts";
+import { duration, flag, optional, text } from "./option.ts";
 import type { Program } from "./program.ts";
 
 const options = {
@@ -30,6 +30,12 @@ const options = {
     { minMs: 60_000, maxMs: 2_592_000_000 },
     { description: "How long the token is good for, if it is not used.", default: "1h" },
   ),
+  token: flag({
+    description:
+      "Without it the line has no secret and no EdgeNode is touched: the machine joins with the key that " +
+      "spec.publicKey of its EdgeNode names, from Git.",
+    default: "true",
+  }),
   natsUrl: agentUrlsOption(
     "The addresses at which this node reaches the broker, instead of those that bootstrap was given.",
   ),
@@ -61,6 +67,10 @@ export const enrollProgram: Program<typeof options> = {
     {
       what: "To be used within a week",
       command: "steward enroll ship1 -n fleet --ttl 168h",
+    },
+    {
+      what: "A machine whose key is in Git",
+      command: "steward enroll ship1 -n fleet --no-token",
     },
   ],
 };

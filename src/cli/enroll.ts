@@ -7,6 +7,7 @@ import { parseServers } from "../identity/key-sets.ts";
 import { ApiError } from "../kubernetes/api-error.ts";
 import { readClusterID } from "../kubernetes/cluster.ts";
 import { createResourceClient, type ResourceClient } from "../kubernetes/resource-client.ts";
+import type { Transport } from "../kubernetes/transport.ts";
 import { enrollProgram } from "./enroll-options.ts";
 import { openKeyStore } from "./key-store-open.ts";
 import { openTransport, runOneShot } from "./one-shot.ts";
@@ -23,20 +24,37 @@ export async function runEnroll(argv: readonly string[]): Promise<number> {
     const store = await openKeyStore(options, stack);
     const transport = stack.use(await openTransport(options.kubeconfig));
     const files = await store.read(["enrollment"]);
-    const { publicKey, seed } = newKeyPair("user");
-    const expiresAt = new Date(Date.now() + options.ttlMs).toISOString();
-    const token = encodeJoinToken({
+    const known = {
       ...publicPart(files, options),
       node: options.node,
       namespace: options.namespace,
       clusterID: options.clusterId ?? (await readClusterID(transport)),
-      seed,
-    });
-    const client = createResourceClient<EdgeNode>(transport, edgeNodes);
-    const node = await declare(client, options, { publicKey, expiresAt });
-    process.stdout.write(`steward agent join ${token}\n`);
-    process.stderr.write(advice(node, expiresAt));
+    };
+    const { line, advice } = options.token
+      ? await withToken(known, options, transport)
+      : { line: encodeJoinToken(known), advice: adviceOnKey(options) };
+    process.stdout.write(`steward agent join ${line}\n`);
+    process.stderr.write(advice);
   });
+}
+
+interface Printed {
+  /** What follows `steward agent join`. */
+  readonly line: string;
+  readonly advice: string;
+}
+
+async function withToken(
+  known: Omit<JoinToken, "seed">,
+  options: Options,
+  transport: Transport,
+): Promise<Printed> {
+  const { publicKey, seed } = newKeyPair("user");
+  const expiresAt = new Date(Date.now() + options.ttlMs).toISOString();
+  const line = encodeJoinToken({ ...known, seed });
+  const client = createResourceClient<EdgeNode>(transport, edgeNodes);
+  const node = await declare(client, options, { publicKey, expiresAt });
+  return { line, advice: adviceOnToken(node, expiresAt) };
 }
 
 type PublicPart = Pick<JoinToken, "servers" | "ca" | "commandKeys" | "enrollmentJwt">;
@@ -80,7 +98,7 @@ async function declare(
   }
 }
 
-function advice({ metadata, spec }: EdgeNode, expiresAt: string): string {
+function adviceOnToken({ metadata, spec }: EdgeNode, expiresAt: string): string {
   const { namespace, name } = metadata;
   const warnings = [
     ...(spec.publicKey === undefined
@@ -94,6 +112,14 @@ function advice({ metadata, spec }: EdgeNode, expiresAt: string): string {
     ...warnings,
     `Run that line on the machine that is to be ${name}, as the user of the agent. Who has it can become ${name}:`,
     `keep it secret. It is good once, until ${expiresAt}. Then see: kubectl -n ${namespace} get edgenode ${name}`,
+    "",
+  ].join("\n");
+}
+
+function adviceOnKey({ namespace, node }: Options): string {
+  return [
+    `Run that line on the machine that is to be ${node}, as the user of the agent. There is no secret in it: the machine`,
+    `becomes ${node} when spec.publicKey of the EdgeNode ${namespace}/${node} is what steward agent keygen prints there.`,
     "",
   ].join("\n");
 }

@@ -91,6 +91,14 @@ async function readyIs(name: string, status: string, reason: string): Promise<vo
   }, SOON);
 }
 
+/** The real command; its output. */
+async function steward(...args: string[]): Promise<string> {
+  const env = { PATH: process.env["PATH"] ?? "" };
+  const { code, stdout, stderr } = await run(process.execPath, [main, ...args], { env });
+  if (code !== 0) throw new Error(`steward ${args[0]}: ${stderr}`);
+  return stdout;
+}
+
 let runs = 0;
 async function succeedsOn(nodeName: string): Promise<void> {
   runs += 1;
@@ -197,6 +205,27 @@ describe("a node that is connected", () => {
     await succeedsOn("twin");
     await agent.stop();
   });
+});
+
+test("a machine whose key comes from Git joins with a line that has no secret", async () => {
+  const machine = await Machine.make();
+  const keys = ["--keys-dir", plane.keysDir ?? "", "--kubeconfig", plane.kubeconfigPath];
+  const line = await steward("enroll", "declared", "--no-token", ...keys);
+  const where = ["--data-dir", machine.dataDir("declared")];
+  const publicKey = (await steward("agent", "keygen", ...where)).trim();
+  const manifest = {
+    apiVersion: "steward.dev/v1alpha1",
+    kind: "EdgeNode",
+    metadata: { name: "declared" },
+    spec: { publicKey },
+  };
+  await plane.kubectl(["apply", "-f", "-"], { stdin: JSON.stringify(manifest) });
+  await steward("agent", "join", line.trim().split(" ").at(-1) ?? "", ...where);
+  const agent = await machine.run("declared");
+  await readyIs("declared", "True", "Heartbeat");
+  await succeedsOn("declared");
+  expect((await edgeNode("declared")).spec).toEqual({ publicKey, disabled: false });
+  await agent.stop();
 });
 
 test("what is revoked is on record, without a secret in it", async () => {

@@ -53,6 +53,15 @@ function tokenIn({ stdout }: CommandResult): JoinToken {
 }
 
 describe("steward enroll", () => {
+  test("without a token prints a line without a secret, and declares nothing", async () => {
+    const result = await enroll("git1", "--no-token");
+    expect(result).toMatchObject({ code: 0, stderr: expect.stringContaining("spec.publicKey") });
+    const { seed, ...known } = tokenIn(result);
+    expect(seed).toBeUndefined();
+    expect(known).toMatchObject({ node: "git1", namespace, servers: [SERVER] });
+    expect(await nodes.get(namespace, "git1")).toBeUndefined();
+  });
+
   test("creates the node and prints the line to run there, and that alone on stdout", async () => {
     const result = await enroll("ship1");
     expect(result).toMatchObject({ code: 0, stderr: expect.stringContaining("machine") });
