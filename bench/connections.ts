@@ -2,11 +2,9 @@
 import { connectClient } from "../dev/controlplane/nats-client.ts";
 import { mintNodeCredentials, readKeyFile } from "../dev/controlplane/nats-access.ts";
 import { stopSignal } from "../src/cli/start.ts";
-import { connectBus } from "../src/nats/connect-bus.ts";
-import { commandsOfNode, eventSubject, nodeInbox } from "../src/protocol/subjects.ts";
-import { systemClock as clock } from "../src/runtime/clock.ts";
 import { createLogger } from "../src/telemetry/logger.ts";
 import { CONNECTED, type ConnectionsConfig } from "./connections-config.ts";
+import { nodeBus, sayHello } from "./node-bus.ts";
 
 const logger = createLogger({ level: "warn", name: "connections" });
 const { signal } = stopSignal(logger);
@@ -22,25 +20,15 @@ async function bare(name: string): Promise<void> {
   await connection.flush();
 }
 
-/** A subscription for commands, and one for the replies to its hello. */
 async function node(name: string): Promise<void> {
   const credentials = await mintNodeCredentials(config.keysDir, name);
+  const { natsUrl } = config;
   const bus = connections.use(
-    connectBus({
-      servers: [config.natsUrl],
-      name,
-      inbox: nodeInbox(name),
-      credentials: () => credentials,
-      ca: () => ca,
-      clock,
-      random: Math.random,
-      logger,
-    }),
+    nodeBus(name, { natsUrl, credentials, ca, random: Math.random, logger }),
   );
-  bus.subscribe(commandsOfNode(name), () => undefined);
   const connected = new Promise<void>((resolve) => bus.onConnectedChange(() => resolve()));
   if (!bus.connected) await connected;
-  await bus.request(eventSubject(name, "hello"), new Uint8Array(600), { timeoutMs: 10_000 });
+  await sayHello(name, bus);
 }
 
 const open = config.kind === "bare" ? bare : node;

@@ -1,9 +1,11 @@
 /** The command `npm run bench`: what Steward costs, in ratios to what would be there without it. */
 import { Interrupted, interruption } from "../dev/interruption.ts";
-import { parseOptions, USAGE, UsageError } from "./options.ts";
+import { identity } from "./identity.ts";
+import { identityTable } from "./identity-table.ts";
+import { parseOptions, USAGE, UsageError, type BenchOptions } from "./options.ts";
 import { recovery } from "./recovery.ts";
 import { recoveryTable } from "./recovery-table.ts";
-import { roundtrip } from "./roundtrip.ts";
+import { roundtrip, type RoundtripContext } from "./roundtrip.ts";
 import { tableOf } from "./table.ts";
 
 async function main(): Promise<number> {
@@ -14,14 +16,7 @@ async function main(): Promise<number> {
       process.stdout.write(USAGE);
       return 0;
     }
-    const context = { stop, progress: say };
-    if (options.benchmark === "recovery") {
-      const report = await recovery(options, context);
-      process.stdout.write(options.json ? `${JSON.stringify(report)}\n` : recoveryTable(report));
-    } else {
-      const report = await roundtrip(options, context);
-      process.stdout.write(options.json ? `${JSON.stringify(report)}\n` : tableOf(report));
-    }
+    process.stdout.write(await measured(options, { stop, progress: say }));
     return 0;
   } catch (thrown) {
     if (thrown instanceof Interrupted) return thrown.exitCode;
@@ -31,6 +26,21 @@ async function main(): Promise<number> {
     }
     say(thrown instanceof Error ? (thrown.stack ?? thrown.message) : String(thrown));
     return 1;
+  }
+}
+
+async function measured(options: BenchOptions, context: RoundtripContext): Promise<string> {
+  const printed = <R>(report: R, table: (report: R) => string): string =>
+    options.json ? `${JSON.stringify(report)}\n` : table(report);
+  switch (options.benchmark) {
+    case "roundtrip":
+      return printed(await roundtrip(options, context), tableOf);
+    case "recovery":
+      return printed(await recovery(options, context), recoveryTable);
+    case "identity":
+      return printed(await identity(options, context), identityTable);
+    default:
+      return options.benchmark satisfies never;
   }
 }
 

@@ -13,17 +13,19 @@ export interface BenchOptions {
   readonly concurrency: number;
   /** Commands a second when the latency is measured. */
   readonly rate: number;
-  /** Of the round trips to an agent. */
+  /** Of the round trips to an agent; of each message that is signed and verified, ten at a time. */
   readonly samples: number;
   /** Commands and nodes under which the controller's memory is looked at; 0: not. */
   readonly scale: number;
   /** Results, and commands, that an outage holds back. */
   readonly held: number;
+  /** Nodes that lose their broker and come back. */
+  readonly returning: number;
   /** Where the controller and the agents leave their CPU profiles. */
   readonly profile: string | undefined;
 }
 
-const BENCHMARKS = ["roundtrip", "recovery"] as const;
+const BENCHMARKS = ["roundtrip", "recovery", "identity"] as const;
 type Benchmark = (typeof BENCHMARKS)[number];
 
 type NumberName =
@@ -34,7 +36,8 @@ type NumberName =
   | "rate"
   | "samples"
   | "scale"
-  | "held";
+  | "held"
+  | "returning";
 
 interface NumberOption {
   readonly normal: number;
@@ -50,7 +53,13 @@ const NUMBERS: Readonly<Record<NumberName, NumberOption>> = {
   nodes: { normal: 100, short: 10, min: 1, max: 500, what: "nodes" },
   concurrency: { normal: 32, short: 32, min: 1, max: 256, what: "commands under way at once" },
   rate: { normal: 100, short: 50, min: 1, max: 1000, what: "commands a second, for the latency" },
-  samples: { normal: 1000, short: 50, min: 10, max: 20_000, what: "round trips to an agent" },
+  samples: {
+    normal: 1000,
+    short: 50,
+    min: 10,
+    max: 20_000,
+    what: "round trips to an agent; for identity, tens of each message",
+  },
   scale: {
     normal: 10_000,
     short: 0,
@@ -59,6 +68,13 @@ const NUMBERS: Readonly<Record<NumberName, NumberOption>> = {
     what: "commands and nodes for the controller's memory; 0: not looked at",
   },
   held: { normal: 1_000, short: 20, min: 1, max: 10_000, what: "results, and commands, held back" },
+  returning: {
+    normal: 1_000,
+    short: 50,
+    min: 1,
+    max: 5_000,
+    what: "nodes that lose their broker and come back",
+  },
 };
 
 export const USAGE = `Usage: npm run bench -- <benchmark> [options]
@@ -67,8 +83,10 @@ export const USAGE = `Usage: npm run bench -- <benchmark> [options]
                      operator, and the way to the agent, against bare NATS
   recovery           how fast what an outage held back lands in etcd, against bare status writes; commits of
                      the journal
+  identity           what signatures, seals and JWTs take, and a fleet that comes back to its broker over TLS, against
+                     the same without
 
-Each brings its own control plane, on this machine, and ends by itself; see docs/performance.md.
+Each brings what it needs, on this machine, and ends by itself; see docs/performance.md.
 
   --json             print one JSON object and nothing else
   --short            a run that shows that it works and whose figures mean little
@@ -107,6 +125,7 @@ export function parseOptions(argv: readonly string[]): BenchOptions | undefined 
     samples: number("samples"),
     scale: number("scale"),
     held: number("held"),
+    returning: number("returning"),
     profile: values.profile === undefined ? undefined : resolve(values.profile),
   };
 }
@@ -130,6 +149,7 @@ function parsed(argv: readonly string[]) {
         samples: { type: "string" },
         scale: { type: "string" },
         held: { type: "string" },
+        returning: { type: "string" },
       },
     });
   } catch (thrown) {

@@ -3,7 +3,7 @@ import { availableParallelism } from "node:os";
 
 import { run } from "../dev/controlplane/run.ts";
 
-/** Puts processes on the core of the API server, or on that of everything else. */
+/** Puts processes on the core of the server, or on that of everything else. */
 export interface Pinning {
   /** What was done, for the reader of the figures. */
   readonly note: string;
@@ -12,18 +12,18 @@ export interface Pinning {
 }
 
 /**
- * Whoever wins more of a shared core would win the comparison: etcd and the API server get one core to
- * themselves, everything else shares one other. Without two cores, or without `taskset`, nothing is pinned
- * and the note says so.
+ * Whoever wins more of a shared core would win the comparison: the server (etcd and the API server, unless told)
+ * gets one core to itself, everything else shares one other. Without two cores, or without `taskset`, nothing is
+ * pinned and the note says so.
  */
-export async function pinning(): Promise<Pinning> {
+export async function pinning(serverName = "etcd and kube-apiserver"): Promise<Pinning> {
   const [server, others] = await allowedCpus();
   if (server === undefined || others === undefined) {
     return unpinned("NOT PINNED: there is one core; the ratios then compare little");
   }
   if (!(await hasTaskset())) return unpinned("NOT PINNED: there is no taskset");
   return {
-    note: `etcd and kube-apiserver on core ${server}, everything else on core ${others}, of ${availableParallelism()}`,
+    note: `${serverName} on core ${server}, everything else on core ${others}, of ${availableParallelism()}`,
     server: (...pids) => pin(server, pids),
     others: (...pids) => pin(others, pids),
   };

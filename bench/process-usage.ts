@@ -1,7 +1,8 @@
-import { readFile } from "node:fs/promises";
+import { readdir, readFile } from "node:fs/promises";
 
 /** Of the kernel's clock ticks, in which /proc counts; the same on every Linux that Node runs on. */
 const MS_PER_TICK = 10;
+const NS_PER_MS = 1_000_000;
 const BYTES_PER_KB = 1024;
 
 /** CPU time of a process with all its threads, user and system, in milliseconds. */
@@ -10,6 +11,17 @@ export async function cpuMs(pid: number): Promise<number> {
   // The name of the program, in parentheses, may hold spaces: what counts begins after it.
   const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
   return (Number(fields[11]) + Number(fields[12])) * MS_PER_TICK;
+}
+
+/**
+ * The same of the threads that there are now, without the ones that have ended, but exact: for what is short, and
+ * for servers, whose threads stay.
+ */
+export async function exactCpuMs(pid: number): Promise<number> {
+  const tasks = `/proc/${pid}/task`;
+  const read = (await readdir(tasks)).map((task) => readFile(`${tasks}/${task}/schedstat`, "utf8"));
+  const ns = (await Promise.all(read)).map((line) => Number(line.split(" ")[0]));
+  return ns.reduce((sum, each) => sum + each, 0) / NS_PER_MS;
 }
 
 /** CPU time of everything on this machine, and what its host took away from it, in milliseconds. */

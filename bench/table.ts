@@ -69,7 +69,7 @@ function saturation({ pair, setting }: Report): string[] {
   ];
 }
 
-function doubt({ foreignCpuShare }: Report): string {
+export function doubt({ foreignCpuShare }: Pick<Report, "foreignCpuShare">): string {
   return foreignCpuShare > MAX_FOREIGN_SHARE ? ": MEASURE AGAIN, these figures mean little" : "";
 }
 

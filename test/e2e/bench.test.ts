@@ -44,3 +44,29 @@ test("the short form of the recovery benchmark ends by itself and prints one obj
   });
   for (const [path, value] of numbers(report)) expect(value, path).toSatisfy(Number.isFinite);
 }, 300_000);
+
+test("the short form of the identity benchmark ends by itself and prints one object of positive figures", async () => {
+  const args = [program, "identity", "--short", "--json"];
+  const { code, stdout, stderr } = await run(process.execPath, args, { env: process.env });
+  expect(code, stderr).toBe(0);
+  const report = JSON.parse(stdout) as Record<string, unknown>;
+  expect(report).toMatchObject({
+    envelopes: { command: {}, ack: {}, result: {}, receipt: {} },
+    perCommand: { signUs: expect.any(Number), verifyUs: expect.any(Number) },
+    sealing: { sealUs: expect.any(Number), unsealUs: expect.any(Number) },
+    minting: { jwts: 50, ms: expect.any(Number) },
+    reconnect: {
+      nodes: 50,
+      overPlain: {
+        returnMs: expect.any(Number),
+        brokerCpuMsPerNode: expect.any(Number),
+        clientCpuMsPerNode: expect.any(Number),
+      },
+    },
+  });
+  for (const [path, value] of numbers(report)) {
+    // Nobody else may have used the machine.
+    if (path.endsWith(".foreignCpuShare")) expect(value, path).toBeGreaterThanOrEqual(0);
+    else expect(value, path).toBeGreaterThan(0);
+  }
+}, 300_000);
