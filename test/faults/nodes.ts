@@ -64,7 +64,7 @@ export class CrampedDisk {
   static async mount({ home, guardian, signal }: PlaceOptions): Promise<CrampedDisk> {
     const dir = dataDir(home);
     await mkdir(dir, { recursive: true });
-    const setUp = `mount -t tmpfs -o size=${CRAMPED_MB}m none ${dir}`;
+    const setUp = `mount -t tmpfs -o size=${CRAMPED_MB}m,mode=700 none ${dir}`;
     const options = { guardian, logPath: join(home, "disk.log"), processes: false, setUp };
     return new CrampedDisk(await NamespaceHolder.start(options, signal), dir);
   }
