@@ -44,6 +44,7 @@ describe("a join token", () => {
           expect(decodeJoinToken(text)).toEqual(TOKEN);
         },
       ),
+      { numRuns: 25 },
     );
   });
 

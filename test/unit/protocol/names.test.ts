@@ -69,7 +69,7 @@ describe("suggestNodeName", () => {
 
   test("of anything is valid, stays what it is, and is nothing only where nothing is left", () => {
     const texts = fc.oneof(
-      fc.string({ unit: "binary" }),
+      fc.string({ unit: fc.constantFrom("é", "ß", "🚢", "\ud800", "\u0000", "１", "b") }),
       fc.string({ maxLength: 200 }),
       fc.string({ unit: fc.constantFrom("a", "Z", "0", ".", "-", "_") }),
     );
@@ -83,7 +83,7 @@ describe("suggestNodeName", () => {
           expect(suggestNodeName(name)).toBe(name);
         }
       }),
-      { numRuns: 300 },
+      { numRuns: 100 },
     );
   });
 });

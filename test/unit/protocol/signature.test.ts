@@ -258,7 +258,7 @@ describe("a message is untrusted before anything of it is parsed:", () => {
     ["no UTF-8", Buffer.from([0x22, 0xff, 0x22])],
     ["nothing", Buffer.alloc(0)],
     ["nested deeper than any stack", Buffer.from("[".repeat(200_000) + "]".repeat(200_000))],
-    ["of ten megabytes", Buffer.alloc(10_000_000, 0x20)],
+    ["of two megabytes", Buffer.alloc(2_000_000, 0x20)],
     ["of fields that nobody knows", bytes({ a: { b: 1 } })],
   ];
 
