@@ -34,7 +34,7 @@ export const IDENTITY_BUGS: readonly Bug[] = [
     file: "src/controller/node-security.ts",
     sound: "node === undefined || node.spec.disabled ? undefined : node.spec.publicKey",
     broken: "node?.spec.publicKey",
-    caughtBy: ["test/unit/controller/controller-security.test.ts"],
+    caughtBy: ["test/unit/controller/node-security.test.ts"],
   },
   {
     name: "an old hello makes a node present",

@@ -34,6 +34,7 @@ let steps: AgentStep[];
 let ends: RunEnd[];
 let permission: Permission;
 let onStep: (step: AgentStep) => void;
+let onPermission: () => Promise<void>;
 
 /** Notes what it does and ends as the test says. */
 const noted: Method = {
@@ -48,6 +49,7 @@ const noted: Method = {
 beforeEach(() => {
   [ran, due, waiting, steps, ends, permission] = [[], [], [], [], [], PERMITTED];
   onStep = () => undefined;
+  onPermission = () => Promise.resolve();
   clock = new FakeClock();
   const controllerClock = new ControllerClock(clock);
   controllerClock.set(Date.parse(TIME));
@@ -57,7 +59,12 @@ beforeEach(() => {
     bootID: CLUSTER_ID,
     agentVersion: "1",
     killGraceMs: 0,
-    permits: { permission: async () => permission },
+    permits: {
+      permission: async () => {
+        await onPermission();
+        return permission;
+      },
+    },
     security: agentSecurity(),
     methods: [noted],
     ledger,
@@ -125,6 +132,15 @@ test("a run that was withdrawn while it waited is not done", async () => {
 
 test("a run that an attempt was committed to before is not done by handing it over", async () => {
   const { runID } = await underWay();
+  await executor.execute(runID);
+  expect(ran).toEqual([]);
+  expect(openRun(runID)).toMatchObject({ state: "Starting", attempts: 1 });
+});
+
+test("a run that an attempt is committed to while its permission is asked for is not done twice", async () => {
+  const runID = await accepted();
+  onPermission = () =>
+    ledger.commit((tables) => tables.markStarting(runID, { bootID: CLUSTER_ID, startingAt: 0 }));
   await executor.execute(runID);
   expect(ran).toEqual([]);
   expect(openRun(runID)).toMatchObject({ state: "Starting", attempts: 1 });
