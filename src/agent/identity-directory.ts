@@ -1,6 +1,8 @@
 import type { Stats } from "node:fs";
 import { link, mkdir, open, rename, rm, stat } from "node:fs/promises";
 import { dirname, join } from "node:path";
+import { writeDurably } from "../runtime/durable-file.ts";
+import { systemErrorCode } from "../runtime/errors.ts";
 
 /** What a node keeps of who it is. `token.seed` is there between joining and the first credentials. */
 export type IdentityFile = "node.seed" | "sealing.key" | "node.jwt" | "trust.json" | "token.seed";
@@ -39,7 +41,7 @@ export class IdentityDirectory {
       checkAccess(path, await handle.stat(), "600");
       return (await handle.readFile("utf8")).trim();
     } catch (thrown) {
-      if (codeOf(thrown) === "ENOENT") return undefined;
+      if (systemErrorCode(thrown) === "ENOENT") return undefined;
       throw explained(`${path} cannot be read`, thrown);
     }
   }
@@ -96,12 +98,6 @@ async function syncUpTo(topmost: string, path: string): Promise<void> {
   }
 }
 
-async function writeDurably(path: string, text: string): Promise<void> {
-  await using handle = await open(path, "wx", 0o600);
-  await handle.writeFile(text);
-  await handle.sync();
-}
-
 async function syncDirectory(path: string): Promise<void> {
   await using handle = await open(path, "r");
   await handle.sync();
@@ -135,8 +131,4 @@ export function accessProblem(
 
 function explained(problem: string, thrown: unknown): Error {
   return thrown instanceof IdentityError ? thrown : new IdentityError(problem, { cause: thrown });
-}
-
-function codeOf(thrown: unknown): string | undefined {
-  return thrown instanceof Error && "code" in thrown ? String(thrown.code) : undefined;
 }

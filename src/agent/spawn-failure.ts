@@ -1,5 +1,6 @@
 import { statSync } from "node:fs";
 import { safeText } from "../protocol/output.ts";
+import { systemErrorCode } from "../runtime/errors.ts";
 import type { RunEnd } from "./run-end.ts";
 
 /** Longest name of a program or folder in a message. */
@@ -56,8 +57,7 @@ export function spoolUnavailable(why: string): RunEnd {
 
 /** The errno's name of what a call to the system threw. */
 export function errorCode(thrown: unknown): string {
-  if (!(thrown instanceof Error) || !("code" in thrown)) return "unknown error";
-  return String(thrown.code);
+  return systemErrorCode(thrown) ?? "unknown error";
 }
 
 function explained(code: string, program: string, workingDir: string): [string, string] {

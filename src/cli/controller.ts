@@ -1,4 +1,3 @@
-import { GROUP, VERSION as API_GROUP_VERSION } from "../api/group.ts";
 import type { EdgeCommand } from "../api/v1alpha1/edgecommand.ts";
 import type { EdgeNode } from "../api/v1alpha1/edgenode.ts";
 import { Controller } from "../controller/controller.ts";
@@ -26,22 +25,11 @@ import { controllerIdentity } from "./controller-identity.ts";
 import { controllerProgram, problemOf } from "./controller-options.ts";
 import { electionFor, leaseNamespaceOf, type Election } from "./controller-election.ts";
 import type { Compiled } from "./program.ts";
+import { edgeCommands, edgeNodes } from "./resources.ts";
 import { EXIT_FAILURE, EXIT_USAGE, start, stopSignal, type Start } from "./start.ts";
 import { VERSION } from "./version.ts";
 
 const random = Math.random;
-const edgeCommands = {
-  group: GROUP,
-  version: API_GROUP_VERSION,
-  kind: "EdgeCommand",
-  plural: "edgecommands",
-};
-const edgeNodes = {
-  group: GROUP,
-  version: API_GROUP_VERSION,
-  kind: "EdgeNode",
-  plural: "edgenodes",
-};
 const MAX_EVENT_LOOP_BLOCK_MS = 10_000;
 /** A clock that is synchronised is closer than this, and better than what the API server tells of its own. */
 const CLOCK_TOLERANCE_MS = 2_000;

@@ -3,7 +3,7 @@ import { parsePublicCommandKeys } from "../identity/command-keys.ts";
 import { encodeJoinToken, type JoinToken } from "../identity/join-token.ts";
 import { newKeyPair } from "../identity/key-pair.ts";
 import { KeySetError, type KeyFile, type KeyFiles } from "../identity/key-set-layout.ts";
-import { parseServers } from "../identity/key-sets.ts";
+import { parseServers } from "../identity/servers.ts";
 import { ApiError } from "../kubernetes/api-error.ts";
 import { readClusterID } from "../kubernetes/cluster.ts";
 import { createResourceClient, type ResourceClient } from "../kubernetes/resource-client.ts";

@@ -1,5 +1,5 @@
 import { randomUUID } from "node:crypto";
-import { link, mkdir, open, readFile, rename, rm } from "node:fs/promises";
+import { link, mkdir, readFile, rename, rm } from "node:fs/promises";
 import { join } from "node:path";
 import {
   filesOf,
@@ -9,6 +9,8 @@ import {
   type KeyFiles,
   type KeySetName,
 } from "../identity/key-set-layout.ts";
+import { writeDurably } from "../runtime/durable-file.ts";
+import { systemErrorCode } from "../runtime/errors.ts";
 import { KeyStoreConflictError, type KeyStore } from "./key-store.ts";
 
 /** Key sets as directories below one: `<directory>/<set>/<file>`, for the owner alone (0700 and 0600). */
@@ -36,7 +38,7 @@ async function readIfThere(path: string): Promise<string | undefined> {
   try {
     return await readFile(path, "utf8");
   } catch (thrown) {
-    if (codeOf(thrown) === "ENOENT") return undefined;
+    if (systemErrorCode(thrown) === "ENOENT") return undefined;
     throw thrown;
   }
 }
@@ -55,7 +57,7 @@ async function writeKeyFile(
     if (replaces === undefined) await link(temporary, path);
     else await replace(temporary, path, replaces);
   } catch (thrown) {
-    if (codeOf(thrown) !== "EEXIST") throw thrown;
+    if (systemErrorCode(thrown) !== "EEXIST") throw thrown;
     throw new KeyStoreConflictError(changed(path), { cause: thrown });
   } finally {
     await rm(temporary, { force: true });
@@ -69,18 +71,4 @@ async function replace(temporary: string, path: string, replaces: string): Promi
 
 function changed(path: string): string {
   return `${path} was written by somebody else meanwhile`;
-}
-
-async function writeDurably(path: string, text: string): Promise<void> {
-  const file = await open(path, "wx", 0o600);
-  try {
-    await file.writeFile(text);
-    await file.sync();
-  } finally {
-    await file.close();
-  }
-}
-
-function codeOf(thrown: unknown): string | undefined {
-  return thrown instanceof Error && "code" in thrown ? String(thrown.code) : undefined;
 }

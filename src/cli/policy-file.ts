@@ -13,7 +13,7 @@ import {
 import { dirname } from "node:path";
 import type { PolicySource, PolicyState } from "../agent/command-permits.ts";
 import { DEFAULT_POLICY, type Policy } from "../agent/policy.ts";
-import { errorMessage } from "../runtime/errors.ts";
+import { errorMessage, systemErrorCode } from "../runtime/errors.ts";
 import type { Logger } from "../runtime/logger.ts";
 import { DEFAULT_POLICY_TEXT } from "./default-policy.ts";
 import { parsePolicy, PolicyTextError } from "./policy-schema.ts";
@@ -143,7 +143,7 @@ function isThere(path: string): boolean {
 }
 
 function isMissing(thrown: unknown): boolean {
-  return thrown instanceof Error && "code" in thrown && thrown.code === "ENOENT";
+  return systemErrorCode(thrown) === "ENOENT";
 }
 
 /** Never over a file that somebody else has written meanwhile. */

@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { isUserKey, keyPairOf, newKeyPair, type KeyPair } from "./key-pair.ts";
+import { parsedJson } from "../runtime/json.ts";
 
 /**
  * The keys that command: all that the controller holds sign what it says, and a node trusts a set of them. Sets are
@@ -92,12 +93,4 @@ export function parsePublicCommandKeys(text: string): PublicCommandKeys {
 
 function json(value: unknown): string {
   return `${JSON.stringify(value)}\n`;
-}
-
-function parsedJson(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
-  }
 }

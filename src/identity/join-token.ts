@@ -3,6 +3,7 @@ import { z } from "zod";
 import { publicCommandKeys } from "./command-keys.ts";
 import { keyPairOf } from "./key-pair.ts";
 import { LABEL } from "./label.ts";
+import { parsedJson } from "../runtime/json.ts";
 
 /**
  * What a person carries from the cluster to a node, as one word: `stw1.<payload>.<check>`. The payload is JSON in
@@ -73,13 +74,5 @@ function isUserSeed(text: string): boolean {
     return keyPairOf(text).publicKey.startsWith("U");
   } catch {
     return false;
-  }
-}
-
-function parsedJson(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
   }
 }

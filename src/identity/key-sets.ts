@@ -1,8 +1,9 @@
 import { completeCertificates, type CertificateOptions } from "./key-set-certificates.ts";
 import { KeySetDraft } from "./key-set-draft.ts";
 import { completeJwts } from "./key-set-jwts.ts";
-import { KeySetError, type KeyFileChange, type KeyFiles } from "./key-set-layout.ts";
+import type { KeyFileChange, KeyFiles } from "./key-set-layout.ts";
 import { completeCommandKeys, completeSeeds } from "./key-set-seeds.ts";
+import { parseServers } from "./servers.ts";
 
 export interface KeySetOptions extends CertificateOptions {
   /** The URLs at which agents dial the broker; what was there stays without it. */
@@ -30,29 +31,10 @@ export async function completeKeySets(
   return draft.changes();
 }
 
-/** `servers.json`. Throws a KeySetError. */
-export function parseServers(text: string): readonly string[] {
-  const servers = parsedJson(text);
-  if (Array.isArray(servers) && servers.length > 0 && servers.every(isString)) return servers;
-  throw new KeySetError("enrollment/servers.json", 'expected ["tls://host:port", …]');
-}
-
 function completeServers(draft: KeySetDraft, servers: readonly string[] | undefined): void {
   const file = "enrollment/servers.json";
   const there = draft.get(file);
   const current = there === undefined ? [] : parseServers(there);
   if (servers === undefined || servers.join() === current.join()) return;
   draft.renew(file, `${JSON.stringify(servers)}\n`);
-}
-
-function isString(value: unknown): value is string {
-  return typeof value === "string";
-}
-
-function parsedJson(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
-  }
 }

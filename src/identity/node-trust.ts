@@ -1,5 +1,6 @@
 import type { z } from "zod";
 import { joinToken } from "./join-token.ts";
+import { parsedJson } from "../runtime/json.ts";
 
 /** What a node keeps of its join token: where its broker is, whom it obeys, how it asks for credentials. */
 export type NodeTrust = z.infer<typeof nodeTrust>;
@@ -28,12 +29,4 @@ function problemOf({ issues: [issue] }: z.ZodError): string {
   return issue?.code === "unrecognized_keys"
     ? "it has a field that is unknown"
     : "it is no JSON object";
-}
-
-function parsedJson(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
-  }
 }

@@ -1,4 +1,5 @@
 import { readJwt } from "../identity/user-jwt.ts";
+import { parsedJson } from "../runtime/json.ts";
 
 /** What of the broker's answers in its system account is read here. */
 export interface Answer {
@@ -69,12 +70,4 @@ function textOf(value: unknown): string | undefined {
 
 function numberOf(value: unknown): number | undefined {
   return typeof value === "number" ? value : undefined;
-}
-
-function parsedJson(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
-  }
 }

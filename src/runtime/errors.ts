@@ -29,6 +29,11 @@ function textOf(thrown: unknown): string {
   }
 }
 
+/** The code of an error of the system's (`ENOENT`); undefined of anything that has none. */
+export function systemErrorCode(thrown: unknown): string | undefined {
+  return thrown instanceof Error && "code" in thrown ? String(thrown.code) : undefined;
+}
+
 /** True for what an aborted signal makes of a call in progress. */
 export function isAbortError(thrown: unknown): boolean {
   return thrown instanceof Error && thrown.name === "AbortError";

@@ -18,7 +18,8 @@ import {
   type KeyFileChange,
   type KeyFiles,
 } from "../../../src/identity/key-set-layout.ts";
-import { completeKeySets, parseServers } from "../../../src/identity/key-sets.ts";
+import { completeKeySets } from "../../../src/identity/key-sets.ts";
+import { parseServers } from "../../../src/identity/servers.ts";
 
 const NOW = Date.parse("2026-11-24T12:00:00.000Z");
 const DAY = 86_400_000;
