@@ -1,28 +1,13 @@
-import { spawn } from "node:child_process";
-import { once } from "node:events";
 import { fileURLToPath } from "node:url";
 
 import { expect, test } from "vitest";
 
+import { harnessRun } from "../support/harness-run.ts";
+
 const main = fileURLToPath(new URL("../faults/main.ts", import.meta.url));
 
-/** It stops by itself well before; should it hang, what it said by then is worth seeing. */
-const PATIENCE_MS = 225_000;
-
 test("a minute of everything going wrong breaks no promise", { timeout: 240_000 }, async () => {
-  const seed = process.env["STEWARD_FAULTS_SEED"];
-  const args = ["--seconds", "60", ...(seed === undefined ? [] : ["--seed", seed])];
-  const child = spawn(process.execPath, [main, ...args], { stdio: ["ignore", "pipe", "inherit"] });
-  const timer = setTimeout(() => child.kill("SIGTERM"), PATIENCE_MS);
-  const exited = once(child, "exit");
-  let said = "";
-  for await (const chunk of child.stdout.setEncoding("utf8")) {
-    said += String(chunk);
-    // Also when all is well: the seed is worth having in the log.
-    process.stdout.write(String(chunk));
-  }
-  const [code] = (await exited) as [number | null];
-  clearTimeout(timer);
+  const { code, said } = await harnessRun(main, ["--seconds", "60"], "STEWARD_FAULTS_SEED");
   expect(said).toContain("\nno violation\n");
   expect(code).toBe(0);
 });

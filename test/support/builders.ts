@@ -1,3 +1,4 @@
+import type { EdgeNode } from "../../src/api/v1alpha1/edgenode.ts";
 import { edgeCommandSpec, type EdgeCommand } from "../../src/api/v1alpha1/edgecommand.ts";
 import { revisionOf } from "../../src/api/v1alpha1/revision.ts";
 import { NEW_EXCHANGE, type Observed } from "../../src/controller/edgecommand/observe.ts";
@@ -93,5 +94,26 @@ export function observed(command: EdgeCommand, overrides: Partial<Observed> = {}
     now: NOW,
     monotonic: 10_000,
     ...overrides,
+  };
+}
+
+/** An EdgeNode of the name ship1, with so much of a spec, and who it has proved to be. */
+export function edgeNode(
+  spec: Partial<EdgeNode["spec"]> = {},
+  identity?: EdgeNode["status"]["identity"],
+): EdgeNode {
+  return {
+    apiVersion: "steward.dev/v1alpha1",
+    kind: "EdgeNode",
+    metadata: {
+      name: "ship1",
+      namespace: "default",
+      uid: "n",
+      resourceVersion: "1",
+      generation: 1,
+      creationTimestamp: "2026-01-01T00:00:00Z",
+    },
+    spec: { disabled: false, ...spec },
+    status: { observedGeneration: 1, ...(identity === undefined ? {} : { identity }) },
   };
 }

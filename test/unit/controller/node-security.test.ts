@@ -9,29 +9,13 @@ import {
   NODE_KEY,
   TOKEN_KEY,
 } from "../../support/test-keys.ts";
+import { edgeNode } from "../../support/builders.ts";
 
 const KEYS = {
   signers: CONTROLLER_SIGNERS,
   set: { serial: 1, keys: [CONTROLLER_KEY.publicKey] },
 };
 const BYTES = Buffer.from("what a node says");
-
-function edgeNode(spec: EdgeNode["spec"]): EdgeNode {
-  return {
-    apiVersion: "steward.dev/v1alpha1",
-    kind: "EdgeNode",
-    metadata: {
-      namespace: "default",
-      name: "ship1",
-      uid: "11111111-0000-4000-8000-111111111111",
-      resourceVersion: "1",
-      generation: 1,
-      creationTimestamp: "2026-11-24T06:00:00Z",
-    },
-    spec,
-    status: { observedGeneration: 1 },
-  };
-}
 
 describe("who may speak as a node", () => {
   test.each<[string, EdgeNode | undefined, boolean]>([

@@ -1,8 +1,9 @@
 import { describe, expect, test } from "vitest";
 
-import type { EdgeNode, EdgeNodeSpec } from "../../../../src/api/v1alpha1/edgenode.ts";
+import type { EdgeNodeSpec } from "../../../../src/api/v1alpha1/edgenode.ts";
 import { decideEnrollment } from "../../../../src/controller/identity/enrollment.ts";
 import { CONTROLLER_KEY, NODE_KEY, TOKEN_KEY } from "../../../support/test-keys.ts";
+import { edgeNode } from "../../../support/builders.ts";
 
 const NOW = Date.parse("2026-11-24T06:00:00.000Z");
 const KEY = NODE_KEY.publicKey;
@@ -12,23 +13,6 @@ const TOKEN = TOKEN_KEY.publicKey;
 const good = { publicKey: TOKEN, expiresAt: "2026-11-24T06:00:00Z" };
 const expired = { publicKey: TOKEN, expiresAt: "2026-11-24T05:59:59Z" };
 const otherToken = { publicKey: OTHER_KEY, expiresAt: "2026-11-25T00:00:00Z" };
-
-function edgeNode(spec: Partial<EdgeNodeSpec>): EdgeNode {
-  return {
-    apiVersion: "steward.dev/v1alpha1",
-    kind: "EdgeNode",
-    metadata: {
-      name: "ship1",
-      namespace: "default",
-      uid: "n",
-      resourceVersion: "1",
-      generation: 1,
-      creationTimestamp: "2026-01-01T00:00:00Z",
-    },
-    spec: { disabled: false, ...spec },
-    status: { observedGeneration: 1 },
-  };
-}
 
 interface Case {
   readonly name: string;

@@ -14,32 +14,13 @@ import {
   withRevoked,
   withStrangers,
 } from "../../../../src/controller/identity/revocations.ts";
+import { edgeNode } from "../../../support/builders.ts";
 
 const DAY_MS = 86_400_000;
 const NOW = 1_800_000_000_000;
 const NOW_S = NOW / 1_000;
 const MOMENT = { now: NOW, lifetimeMs: 30 * DAY_MS };
 const NONE: Revocations = new Map();
-
-function edgeNode(
-  spec: Partial<EdgeNode["spec"]>,
-  identity?: EdgeNode["status"]["identity"],
-): EdgeNode {
-  return {
-    apiVersion: "steward.dev/v1alpha1",
-    kind: "EdgeNode",
-    metadata: {
-      name: "ship1",
-      namespace: "default",
-      uid: "n",
-      resourceVersion: "1",
-      generation: 1,
-      creationTimestamp: "2026-01-01T00:00:00Z",
-    },
-    spec: { disabled: false, ...spec },
-    status: { observedGeneration: 1, ...(identity === undefined ? {} : { identity }) },
-  };
-}
 
 const expire = "2027-02-01T00:00:00.000Z";
 const expiresAt = Date.parse(expire);
