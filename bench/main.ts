@@ -1,32 +1,24 @@
 /** The command `npm run bench`: what Steward costs, in ratios to what would be there without it. */
-import { Interrupted, interruption } from "../dev/interruption.ts";
+import { interruption } from "../dev/interruption.ts";
+import { exitStatusOf } from "../dev/program.ts";
 import { identity } from "./identity.ts";
 import { identityTable } from "./identity-table.ts";
-import { parseOptions, USAGE, UsageError, type BenchOptions } from "./options.ts";
+import { parseOptions, USAGE, type BenchOptions } from "./options.ts";
 import { recovery } from "./recovery.ts";
 import { recoveryTable } from "./recovery-table.ts";
 import { roundtrip, type RoundtripContext } from "./roundtrip.ts";
 import { tableOf } from "./table.ts";
 
+const stop = interruption();
+
 async function main(): Promise<number> {
-  const stop = interruption();
-  try {
-    const options = parseOptions(process.argv.slice(2));
-    if (options === undefined) {
-      process.stdout.write(USAGE);
-      return 0;
-    }
-    process.stdout.write(await measured(options, { stop, progress: say }));
+  const options = parseOptions(process.argv.slice(2));
+  if (options === undefined) {
+    process.stdout.write(USAGE);
     return 0;
-  } catch (thrown) {
-    if (thrown instanceof Interrupted) return thrown.exitCode;
-    if (thrown instanceof UsageError) {
-      say(`${thrown.message}\n\n${USAGE}`);
-      return 2;
-    }
-    say(thrown instanceof Error ? (thrown.stack ?? thrown.message) : String(thrown));
-    return 1;
   }
+  process.stdout.write(await measured(options, { stop, progress: say }));
+  return 0;
 }
 
 async function measured(options: BenchOptions, context: RoundtripContext): Promise<string> {
@@ -49,4 +41,4 @@ function say(line: string): void {
   process.stderr.write(`${line}\n`);
 }
 
-process.exitCode = await main();
+process.exitCode = await exitStatusOf(main, { usage: USAGE, say });

@@ -1,6 +1,8 @@
 import { resolve } from "node:path";
 import { parseArgs } from "node:util";
 
+import { UsageError, withUsageErrors } from "../dev/program.ts";
+
 /** How much is measured. Every number is bounded, so that a run ends by itself. */
 export interface BenchOptions {
   readonly benchmark: Benchmark;
@@ -99,11 +101,6 @@ ${Object.entries(NUMBERS)
   --help             this text
 `;
 
-/** The arguments are wrong; the message says how. */
-export class UsageError extends Error {
-  override readonly name = "UsageError";
-}
-
 /** Undefined where the help is asked for. Throws a UsageError. */
 export function parseOptions(argv: readonly string[]): BenchOptions | undefined {
   const { values, positionals } = parsed(argv);
@@ -132,8 +129,8 @@ export function parseOptions(argv: readonly string[]): BenchOptions | undefined 
 
 // oxlint-disable-next-line typescript/explicit-module-boundary-types -- inferred from the option table
 function parsed(argv: readonly string[]) {
-  try {
-    return parseArgs({
+  return withUsageErrors(() =>
+    parseArgs({
       args: [...argv],
       allowPositionals: true,
       options: {
@@ -151,12 +148,8 @@ function parsed(argv: readonly string[]) {
         held: { type: "string" },
         returning: { type: "string" },
       },
-    });
-  } catch (thrown) {
-    throw new UsageError(thrown instanceof Error ? thrown.message : String(thrown), {
-      cause: thrown,
-    });
-  }
+    }),
+  );
 }
 
 function numberOf(name: NumberName, given: string | undefined, short: boolean): number {

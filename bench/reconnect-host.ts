@@ -6,7 +6,7 @@ import { stopSignal } from "../src/cli/start.ts";
 import type { NatsBus } from "../src/nats/connect-bus.ts";
 import { systemClock as clock } from "../src/runtime/clock.ts";
 import { createLogger } from "../src/telemetry/logger.ts";
-import { seededRandom } from "../test/faults/random.ts";
+import { seededRandom } from "../test/support/seeded-random.ts";
 import { nodeBus, sayHello, type NodeBusOptions } from "./node-bus.ts";
 import { milestonePath, type Milestone, type ReconnectConfig } from "./reconnect-config.ts";
 

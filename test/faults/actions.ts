@@ -1,6 +1,6 @@
 import type { Random } from "../../src/runtime/random.ts";
 import type { ApiUser, Done } from "./api-user.ts";
-import { between, pick } from "./random.ts";
+import { between, pick } from "../support/seeded-random.ts";
 import { tokenIn } from "./scripts.ts";
 import { NODES } from "./topology.ts";
 import type { Named, What, WorkloadModel } from "./workload-model.ts";

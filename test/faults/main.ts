@@ -7,12 +7,13 @@ import { cp, mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 
-import { Interrupted, interruption } from "../../dev/interruption.ts";
+import { interruption } from "../../dev/interruption.ts";
+import { exitStatusOf } from "../../dev/program.ts";
 import { systemClock as clock } from "../../src/runtime/clock.ts";
 import { FAULTS, type FaultName } from "./catalogue.ts";
 import { findFacilities, leftOut, type Facilities } from "./facilities.ts";
-import { parseOptions, USAGE, UsageError, type Options } from "./options.ts";
-import { seededRandom } from "./random.ts";
+import { parseOptions, USAGE, type Options } from "./options.ts";
+import { seededRandom } from "../support/seeded-random.ts";
 import { runFaults, type Judgement } from "./run.ts";
 import { makeSchedule, type Step } from "./schedule.ts";
 import { Trace } from "./trace.ts";
@@ -22,24 +23,13 @@ function say(line: string): void {
   process.stdout.write(`${line}\n`);
 }
 
+const stop = interruption();
+
 async function main(): Promise<number> {
-  const stop = interruption();
-  try {
-    const options = parseOptions(process.argv.slice(2), randomInt(0x1_0000_0000));
-    if (options === undefined) {
-      say(USAGE);
-      return 0;
-    }
-    return await faults(options, stop.signal);
-  } catch (thrown) {
-    if (thrown instanceof Interrupted) return thrown.exitCode;
-    if (thrown instanceof UsageError) {
-      say(`${thrown.message}\n\n${USAGE}`);
-      return 2;
-    }
-    say(thrown instanceof Error ? (thrown.stack ?? thrown.message) : String(thrown));
-    return 1;
-  }
+  const options = parseOptions(process.argv.slice(2), randomInt(0x1_0000_0000));
+  if (options !== undefined) return faults(options, stop.signal);
+  say(USAGE);
+  return 0;
 }
 
 async function faults(options: Options, signal: AbortSignal): Promise<number> {
@@ -104,4 +94,4 @@ async function keepServerLogs(planeDir: string, dir: string): Promise<void> {
   await cp(join(planeDir, "log"), join(dir, "servers"), { recursive: true });
 }
 
-process.exitCode = await main();
+process.exitCode = await exitStatusOf(main, { usage: USAGE, say });

@@ -1,5 +1,6 @@
 import { parseArgs } from "node:util";
 
+import { UsageError, withUsageErrors, wholeNumber } from "../../dev/program.ts";
 import { FAULTS } from "./catalogue.ts";
 
 export interface Options {
@@ -25,10 +26,6 @@ export const USAGE = `npm run faults -- [options]
   --require-all    fail if this machine cannot have some of the faults
 `;
 
-export class UsageError extends Error {
-  override readonly name = "UsageError";
-}
-
 /** Undefined: help was asked for. Throws a UsageError. */
 export function parseOptions(args: readonly string[], randomSeed: number): Options | undefined {
   const { values } = parse(args);
@@ -50,8 +47,8 @@ export function parseOptions(args: readonly string[], randomSeed: number): Optio
 
 // oxlint-disable-next-line typescript/explicit-module-boundary-types -- inferred from the table
 function parse(args: readonly string[]) {
-  try {
-    return parseArgs({
+  return withUsageErrors(() =>
+    parseArgs({
       args: [...args],
       options: {
         seconds: { type: "string" },
@@ -62,14 +59,6 @@ function parse(args: readonly string[]) {
         "require-all": { type: "boolean" },
         help: { type: "boolean" },
       },
-    });
-  } catch (cause) {
-    throw new UsageError(cause instanceof Error ? cause.message : String(cause), { cause });
-  }
-}
-
-function wholeNumber(option: string, text: string, [min, max]: readonly [number, number]): number {
-  const number = Number(text);
-  if (/^\d+$/.test(text) && number >= min && number <= max) return number;
-  throw new UsageError(`${option} must be a whole number from ${min} to ${max}`);
+    }),
+  );
 }

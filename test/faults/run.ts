@@ -5,7 +5,7 @@ import { toldRuns } from "./invariants/runs.ts";
 import { hasSettled } from "./invariants/settled.ts";
 import { runSchedule } from "./nemesis/run-schedule.ts";
 import { processesOfRuns } from "./processes-left.ts";
-import { seededRandom } from "./random.ts";
+import { seededRandom } from "../support/seeded-random.ts";
 import type { Step } from "./schedule.ts";
 import { NODES } from "./topology.ts";
 import { WorkloadModel } from "./workload-model.ts";

@@ -1,6 +1,6 @@
 import type { Random } from "../../src/runtime/random.ts";
 import { CATALOGUE, type FaultKind, type FaultName } from "./catalogue.ts";
-import { between, pick, pickWeighted, seededRandom } from "./random.ts";
+import { between, pick, pickWeighted, seededRandom } from "../support/seeded-random.ts";
 
 export interface Step {
   readonly atMs: number;

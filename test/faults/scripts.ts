@@ -1,5 +1,5 @@
 import type { Random } from "../../src/runtime/random.ts";
-import { between } from "./random.ts";
+import { between } from "../support/seeded-random.ts";
 
 /** The kinds of commands that are declared. */
 export const SCRIPT_KINDS = [

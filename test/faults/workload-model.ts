@@ -1,6 +1,6 @@
 import type { Random } from "../../src/runtime/random.ts";
 import type { Declared } from "./evidence.ts";
-import { pickWeighted } from "./random.ts";
+import { pickWeighted } from "../support/seeded-random.ts";
 import { scriptOf, termsOf, type ScriptKind } from "./scripts.ts";
 import type { NodeName } from "./topology.ts";
 

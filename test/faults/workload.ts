@@ -3,7 +3,7 @@ import type { Clock } from "../../src/runtime/clock.ts";
 import type { Random } from "../../src/runtime/random.ts";
 import { ACTIONS, someNode, type Action } from "./actions.ts";
 import type { ApiUser } from "./api-user.ts";
-import { between, pick, pickWeighted } from "./random.ts";
+import { between, pick, pickWeighted } from "../support/seeded-random.ts";
 import type { Trace } from "./trace.ts";
 import type { Named, WorkloadModel } from "./workload-model.ts";
 

@@ -4,8 +4,9 @@
  */
 import { randomInt } from "node:crypto";
 
-import { Interrupted, interruption } from "../../dev/interruption.ts";
-import { parseOptions, USAGE, UsageError } from "./options.ts";
+import { interruption } from "../../dev/interruption.ts";
+import { exitStatusOf } from "../../dev/program.ts";
+import { parseOptions, USAGE } from "./options.ts";
 import { runHostile } from "./run.ts";
 import { Tally } from "./tally.ts";
 
@@ -13,34 +14,25 @@ function say(line: string): void {
   process.stdout.write(`${line}\n`);
 }
 
+const stop = interruption();
+
 async function main(): Promise<number> {
-  const stop = interruption();
-  try {
-    const options = parseOptions(process.argv.slice(2), randomInt(0x1_0000_0000));
-    if (options === undefined) {
-      say(USAGE);
-      return 0;
-    }
-    say(`seed ${options.seed}`);
-    const tally = new Tally();
-    try {
-      await Promise.race([runHostile(options, { say, tally }), interrupted(stop.signal)]);
-    } finally {
-      for (const line of tally.lines()) say(line);
-    }
-    say(`${tally.tried} tried, ${tally.through} got through`);
-    if (tally.through === 0) return 0;
-    say(`again: npm run hostile -- --mutations ${options.mutations} --seed ${options.seed}`);
-    return 1;
-  } catch (thrown) {
-    if (thrown instanceof Interrupted) return thrown.exitCode;
-    if (thrown instanceof UsageError) {
-      say(`${thrown.message}\n\n${USAGE}`);
-      return 2;
-    }
-    say(thrown instanceof Error ? (thrown.stack ?? thrown.message) : String(thrown));
-    return 1;
+  const options = parseOptions(process.argv.slice(2), randomInt(0x1_0000_0000));
+  if (options === undefined) {
+    say(USAGE);
+    return 0;
   }
+  say(`seed ${options.seed}`);
+  const tally = new Tally();
+  try {
+    await Promise.race([runHostile(options, { say, tally }), interrupted(stop.signal)]);
+  } finally {
+    for (const line of tally.lines()) say(line);
+  }
+  say(`${tally.tried} tried, ${tally.through} got through`);
+  if (tally.through === 0) return 0;
+  say(`again: npm run hostile -- --mutations ${options.mutations} --seed ${options.seed}`);
+  return 1;
 }
 
 function interrupted(signal: AbortSignal): Promise<never> {
@@ -49,4 +41,4 @@ function interrupted(signal: AbortSignal): Promise<never> {
   });
 }
 
-process.exit(await main());
+process.exit(await exitStatusOf(main, { usage: USAGE, say }));

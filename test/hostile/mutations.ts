@@ -1,6 +1,6 @@
 import { preAuthenticationEncoding, type Signer } from "../../src/protocol/signature.ts";
 import type { Random } from "../../src/runtime/random.ts";
-import { between, pick } from "../faults/random.ts";
+import { between, pick } from "../support/seeded-random.ts";
 import type { Frame } from "../support/golden-messages.ts";
 import { places, withValueAt, type Path } from "../support/json-walk.ts";
 import { bytesOf, frameOf, type Said } from "./frame.ts";

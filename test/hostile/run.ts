@@ -1,7 +1,7 @@
 import { startNatsServer } from "../../dev/controlplane/control-plane.ts";
 import { readNatsAccess } from "../../dev/controlplane/nats-access.ts";
 import { systemClock as clock } from "../../src/runtime/clock.ts";
-import { seededRandom } from "../faults/random.ts";
+import { seededRandom } from "../support/seeded-random.ts";
 import { expectNothing, takeStock } from "./aftermath.ts";
 import { tryBadCredentials } from "./credentials.ts";
 import { tryEnrollments } from "./enrollments.ts";

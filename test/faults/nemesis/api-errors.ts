@@ -1,6 +1,6 @@
 import type { Random } from "../../../src/runtime/random.ts";
 import type { Fault } from "../../support/fault-proxy.ts";
-import { pickWeighted } from "../random.ts";
+import { pickWeighted } from "../../support/seeded-random.ts";
 import { controllerOf } from "../world.ts";
 import type { Nemesis } from "./nemesis.ts";
 

@@ -1,5 +1,5 @@
 import type { Random } from "../../../src/runtime/random.ts";
-import { between } from "../random.ts";
+import { between } from "../../support/seeded-random.ts";
 import type { Fate, Link, LinkRules } from "../link.ts";
 import type { Step } from "../schedule.ts";
 import { controllerOf, memberOf, type World } from "../world.ts";
