@@ -123,7 +123,8 @@ export class NodeRegistry {
    */
   markUnreachable(node: string, now: number): void {
     const entry = this.#entries.get(node);
-    if (entry === undefined) return;
+    // Until it says hello, another of its commands tells the same.
+    if (entry === undefined || entry.unreachable) return;
     const { unreachableAt } = entry;
     const isAgain = unreachableAt !== undefined && now - unreachableAt < UNREACHABLE_AGAIN_MS;
     this.#entries.set(node, { ...entry, unreachable: !isAgain, unreachableAt: now });

@@ -120,6 +120,13 @@ describe("a node to whose commands nobody listens", () => {
     expect(registry.remainingMs("ship1", again)).toBe(remainingMs);
   });
 
+  test("is away, however many of its commands tell that at once", () => {
+    const registry = listening();
+    registry.heard("ship1", hello(), 2_000);
+    for (const now of [2_000, 2_000, 2_001]) registry.markUnreachable("ship1", now);
+    expect(registry.remainingMs("ship1", 2_001)).toBe(0);
+  });
+
   test("stays there for as long as that is found again and again", () => {
     const registry = backAgain();
     for (let now = 300_000; now < 3 * TEN_MINUTES; now += 300_000) {
